@@ -1,0 +1,1 @@
+"""Augmentations: parameters are drawn from a generator, then applied deterministically to a batch."""

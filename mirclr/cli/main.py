@@ -1,0 +1,54 @@
+"""`mirclr`: commands are found by name and imported only when called, so `--help` stays instant."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from mirclr import __version__
+
+# name: (module:object, one line for --help). The line is repeated here so that help imports no room.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "pretrain": ("mirclr.cli.pretrain:pretrain", "Train an encoder on a folder of music."),
+    "embed": ("mirclr.cli.embed:embed", "Write one vector per track of a folder."),
+    "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
+    "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),
+    "playlist": ("mirclr.cli.library:playlist", "Write a playlist that follows from seed tracks."),
+    "evaluate": ("mirclr.cli.evaluate:evaluate", "Judge an encoder on a labelled collection."),
+    "recipe": ("mirclr.cli.recipe:recipe", "List, show, check and run recipes."),
+    "data": ("mirclr.cli.data:data", "Look at folders and labelled collections."),
+    "doctor": ("mirclr.cli.doctor:doctor", "Say what this machine has and what is missing."),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from mirclr.config import nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}.{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__)
+def main() -> None:
+    """A folder of music in; an encoder trained on it, an honest report card and a playlist out."""

@@ -1,0 +1,1 @@
+"""Judging an encoder: probes, baselines, retrieval, intervals, the report card."""

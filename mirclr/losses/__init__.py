@@ -1,0 +1,1 @@
+"""Contrastive objectives, tensors in, one number out."""

@@ -1,0 +1,1 @@
+"""Frontends, encoders and projection heads: tensors in, tensors out."""

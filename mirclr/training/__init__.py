@@ -1,0 +1,1 @@
+"""Contrastive pretraining: views, the loop, diagnostics, checkpoints."""

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -143,7 +143,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class _NumberLoader(yaml.SafeLoader):
-    """YAML 1.1 reads `3e-4` as text; here it is the number it looks like."""
+    """YAML 1.1 reads `3e-4` as text; here it is the number it looks like. A key given twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for twice in (key for position, key in enumerate(keys) if key in keys[:position]):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _NumberLoader.add_implicit_resolver(
@@ -169,12 +175,18 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(str(path), [f"cannot be read: {error}"]) from error
 
 
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section an annotation holds, also inside `Section | None`, `tuple[Section, ...]`, `dict[str, Section]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _section_in(arg))), None)
+
+
 def _fields_at(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
-    """The keys allowed where a validation error happened."""
+    """The keys allowed where a validation error happened; list positions and names of entries are passed over."""
     for part in place:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        annotation = model.model_fields[str(part)].annotation if part in model.model_fields else None
+        model = _section_in(annotation) or model
     return list(model.model_fields)
 
 

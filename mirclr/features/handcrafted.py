@@ -8,6 +8,7 @@ comparable with the field's. The differences carry what a mean over time forgets
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -63,9 +64,8 @@ class MfccStatistics:
         step = BLOCK_FRAMES * HOP
         starts = range(0, 1 + (padded.size - WINDOW) // HOP * HOP, step)
         blocks = [padded[start : start + step - HOP + WINDOW] for start in starts]
-        mel = librosa.feature.melspectrogram
-        settings = {"sr": self.sample_rate, "n_fft": WINDOW, "hop_length": HOP, "center": False}
-        return np.concatenate([mel(y=block, **settings) for block in blocks], axis=1)
+        mel = functools.partial(librosa.feature.melspectrogram, sr=self.sample_rate, n_fft=WINDOW, hop_length=HOP)
+        return np.concatenate([mel(y=block, center=False) for block in blocks], axis=1)
 
 
 def _statistics(cepstrum: np.ndarray) -> np.ndarray:

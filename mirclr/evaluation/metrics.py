@@ -1,0 +1,132 @@
+"""Metrics of predictions as functions of sample weights.
+
+Every metric takes weights `(B, N)` and gives `(B,)` values. One row of ones is the plain metric, a row of zeros and
+ones is one fold, a row of counts is one draw of a bootstrap: point estimate, spread and interval come from the same
+lines of code. scikit-learn computes the same numbers one row at a time (held by tests).
+
+A label without a positive or without a negative example (of weight above zero) has no ROC or PR curve; it is left
+out of the macro mean of that row of weights, never counted as 0 or as 0.5. A mean over no label at all is nan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mirclr.evaluation.ranking import ranking_areas
+
+TOP = 3
+# The metric that chooses the verdict, per task. Multilabel: threshold-free, and not moved by how rare the labels are.
+MAIN_METRIC = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "r2"}
+_BLOCK = 4_000_000  # weights handled at a time, 32 MB: memory stays flat for large collections
+
+
+def score_predictions(task: str, truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric of `task`, each `(B,)`, in the order they are printed.
+
+    `truth`: `(N,)` class numbers (multiclass), `(N, K)` zeros and ones (multilabel) or values (regression).
+    `scores`: `(N, K)` probabilities or predicted values. `weights`: `(B, N)`, at least 0.
+    Raises ValueError on another task or on lengths that differ.
+    """
+    if not len(truth) == len(scores) == weights.shape[1]:
+        raise ValueError(f"{len(truth)} truths, {len(scores)} scores and weights of {weights.shape[1]} do not match")
+    if task not in _METRICS:
+        raise ValueError(f"task must be one of {', '.join(_METRICS)}, got {task!r}")
+    rows = max(1, _BLOCK // max(1, weights.shape[1]))
+    blocks = [_METRICS[task](truth, scores, weights[i : i + rows]) for i in range(0, len(weights), rows)]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def confusion_matrix(truth: np.ndarray, guess: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
+    """`(B, K, K)` weight of the tracks of class i (rows) answered j (columns)."""
+    cell = truth * classes + guess
+    return np.stack([weights[:, cell == c].sum(axis=1) for c in range(classes**2)], axis=1).reshape(
+        -1, classes, classes
+    )
+
+
+def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """`(..., K, K)` confusion to precision, recall, F1 and support, each `(..., K)`; nan where undefined.
+
+    Precision needs an answer, recall an example, F1 either of the two: F1 = 2 TP / (2 TP + FP + FN).
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    support, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    return {
+        "precision": _ratio(hits, answered),
+        "recall": _ratio(hits, support),
+        "f1": _ratio(2 * hits, support + answered),
+        "support": support,
+    }
+
+
+def _multiclass(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    classes = scores.shape[1]
+    confusion = confusion_matrix(truth, scores.argmax(axis=1), classes, weights)
+    per_class = class_scores(confusion)
+    out = {
+        "accuracy": _ratio(np.trace(confusion, axis1=1, axis2=2), weights.sum(axis=1)),
+        "balanced_accuracy": mean_defined(per_class["recall"]),
+        f"top{TOP}_accuracy": _ratio(weights @ in_top(truth, scores), weights.sum(axis=1)),
+        "macro_f1": mean_defined(per_class["f1"]),
+    }
+    return out | _areas(truth[:, None] == np.arange(classes), scores, weights)
+
+
+def _multilabel(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """F1 at probability 0.5; the areas need no threshold."""
+    wanted, given = truth > 0.5, scores >= 0.5
+    hits = weights @ (wanted & given)
+    total = weights @ wanted.astype(float) + weights @ given.astype(float)
+    return _areas(wanted, scores, weights) | {"macro_f1": mean_defined(_ratio(2 * hits, total))}
+
+
+def _regression(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    total = weights.sum(axis=1)
+    error = scores - truth
+    return {
+        "r2": mean_defined(explained(truth, scores, weights)),
+        "mae": _ratio(weights @ np.abs(error).mean(axis=1), total),
+        "rmse": np.sqrt(_ratio(weights @ (error**2).mean(axis=1), total)),
+    }
+
+
+def explained(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """R² of every target, `(B, K)`: 1 - squared error / squared distance from the mean; nan for a constant target."""
+    total = weights.sum(axis=1, keepdims=True)
+    mean = _ratio(weights @ truth, total)
+    # Centred on the overall mean first, so that the difference of squares loses no digits.
+    centre = truth.mean(axis=0)
+    spread = weights @ (truth - centre) ** 2 - total * (mean - centre) ** 2
+    spread[spread <= 1e-12 * total] = 0
+    return 1 - _ratio(weights @ (scores - truth) ** 2, spread)
+
+
+def in_top(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """`(N,)` 1.0 where the true class is among the `TOP` likeliest; of equal scores the first class comes first."""
+    own = scores[np.arange(len(truth)), truth][:, None]
+    earlier = np.arange(scores.shape[1])[None, :] < truth[:, None]
+    return (((scores > own) | ((scores == own) & earlier)).sum(axis=1) < TOP).astype(float)
+
+
+def mean_defined(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of the values that are not nan; nan where there is none."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
+
+
+def _areas(wanted: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Macro ROC-AUC and PR-AUC over labels, one against the rest."""
+    labels = [ranking_areas(wanted[:, k], scores[:, k], weights) for k in range(scores.shape[1])]
+    roc, precision = (np.stack(columns, axis=-1) for columns in zip(*labels, strict=True))
+    return {"roc_auc": mean_defined(roc), "pr_auc": mean_defined(precision)}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, nan where `whole` is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+_METRICS: dict[str, Any] = {"multiclass": _multiclass, "multilabel": _multilabel, "regression": _regression}

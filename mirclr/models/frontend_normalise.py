@@ -30,7 +30,8 @@ class Normalise(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> Normalise:
         """Measure mean and standard deviation over all frames of `batches` of `(B, F, N)`, in float64, in one pass.
 
-        A band that hardly moves (silence above a codec's cutoff) keeps a spread of 0.1, which is 0.4 dB: by less would turn rounding into a signal. Returns itself.
+        A band that hardly moves (above a codec's cutoff) keeps a spread of 0.1, which is 0.4 dB: dividing by less would
+        turn rounding into a signal. Returns itself.
 
         Raises ValueError without any frame, when a value is not finite, or on a batch of another shape.
         """

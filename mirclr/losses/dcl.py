@@ -1,0 +1,55 @@
+"""Decoupled contrastive learning (Yeh et al., arXiv 2110.06848): InfoNCE without the positive in its denominator."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mirclr.losses.contrast import check_options, contrast
+
+
+def decoupled(negatives: Tensor, positives: Tensor) -> Tensor:
+    """`(c,)` rows: `n - mean of p`, 0 where there is no negative."""
+    return torch.where(negatives.isfinite(), negatives - positives.mean(dim=1), 0.0)
+
+
+class DCL(nn.Module):
+    """`-w cos(i, p) / t + log( sum over negatives j of exp(cos(i, j) / t) )`, eq. 6 of the paper, the mean over all
+    ordered pairs (i, p) of different views of an item.
+
+    In NT-Xent the gradient of every pair carries the factor `1 - softmax of the positive`, which dies in small batches
+    as soon as positives are easy; taking the positive out of the denominator removes it. The loss may be negative.
+    Chance, all projections equal, is `log(V (B - 1))`.
+
+    A row without a negative (one item, or a batch of one group) would be minus infinity: it costs 0 and pulls nothing,
+    because with nothing to push away the pull alone collapses the space.
+
+    Args:
+        temperature: t > 0, see `NTXent`; 0.1 is also the paper's.
+        chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
+        sigma: None for w = 1; a number > 0 for DCLW, the paper's negative von Mises-Fisher weights
+            `w = 2 - exp(cos(i, p) / sigma) / mean over pairs of exp(cos / sigma)`, which press hardest on the pairs
+            that are least alike. The paper's sigma is 0.5. Gradients flow through w, as in the paper's loss.
+    """
+
+    def __init__(self, temperature: float = 0.1, chunk: int = 1024, sigma: float | None = None) -> None:
+        super().__init__()
+        check_options(temperature, chunk)
+        if sigma is not None and not sigma > 0:
+            raise ValueError(f"sigma must be > 0 or None, got {sigma}")
+        self.temperature, self.chunk, self.sigma = temperature, chunk, sigma
+
+    def forward(self, z: Tensor, groups: Tensor | None = None) -> Tensor:
+        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
+
+        `groups` `(B,)` integers: items of an equal group other than -1 are not each other's negatives.
+        Raises ValueError on other shapes.
+        """
+        weigh = None if self.sigma is None else self._weighted
+        return contrast(z, groups, decoupled, temperature=self.temperature, chunk=self.chunk, weigh=weigh)
+
+    def _weighted(self, cosines: Tensor) -> Tensor:
+        """`w cos` of every pair; the weights' mean is 1."""
+        assert self.sigma is not None
+        share = torch.softmax(cosines.flatten() / self.sigma, dim=0).view_as(cosines)
+        return (2.0 - cosines.numel() * share) * cosines

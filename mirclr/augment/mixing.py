@@ -1,0 +1,52 @@
+"""Effects that put another item of the batch under each item, and the choice of that item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirclr.augment.effect import Effect, option
+
+
+def partners(u: np.ndarray) -> np.ndarray:
+    """`(B,)` uniform numbers in [0, 1) to the index of another item for each, never itself. ValueError at B < 2."""
+    size = len(u)
+    if size < 2:
+        raise ValueError(f"mixing needs at least 2 items, got {size}")
+    other = np.minimum((u * (size - 1)).astype(np.int64), size - 2)
+    return other + (other >= np.arange(size))
+
+
+@dataclass(frozen=True)
+class BackgroundMix(Effect):
+    """Mixes log-mel power (natural log) with a background: log((1 - λ) exp a + λ exp b).
+
+    Log-mixup-exp of BYOL-A (Niizumi et al., arXiv 2103.06695): powers add as sounds do, and the shares keep the level.
+    """
+
+    name: ClassVar[str] = "background_mix"
+    domain: ClassVar[str] = "spec"
+    changes: ClassVar[tuple[str, ...]] = ("content",)
+    neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
+    mixes: ClassVar[bool] = True
+
+    max_share: float = option(0.4, "the power share of BYOL-A: the item stays the louder one", low=0, high=0.5)
+
+    @property
+    def draws(self) -> int:
+        return 1
+
+    def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
+        return {"share": u[:, 0] * self.max_share}
+
+    def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
+        share = drawn["share"].view(-1, 1, 1)
+        if background is None:
+            raise ValueError(f"{self.name} needs a background of shape {tuple(batch.shape)}")
+        # log((1 - λ) e^a + λ e^b) = log1p(-λ) + logaddexp(a, b + logit λ): one pass less over the batch.
+        return torch.logaddexp(batch, background + torch.logit(share)).add_(torch.log1p(-share))

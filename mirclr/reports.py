@@ -32,6 +32,6 @@ def finish(work: Generator[Progress, None, Result], watch: Callable[[Progress], 
         try:
             report = next(work)
         except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # StopIteration.value is typed Any
+            return stop.value
         if watch is not None:
             watch(report)

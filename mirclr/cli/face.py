@@ -69,7 +69,7 @@ def show_work(work: Work[Result]) -> Result:
             try:
                 report = next(work)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]  # StopIteration.value is typed Any
+                return stop.value
             if report.stage not in rows:
                 rows[report.stage] = bars.add_task(report.stage, total=report.total, note="")
             bars.update(rows[report.stage], completed=report.done, total=report.total, note=printable(report.note))

@@ -53,7 +53,7 @@ class ResidualEncoder(nn.Module):
         super().__init__()
         _check(width, stages, blocks, stem)
         widths = [width * 2**k for k in range(stages)]
-        conv = nn.Conv2d(1, width, 7, tuple(stem), 3, bias=False)
+        conv = nn.Conv2d(1, width, 7, (stem[0], stem[1]), 3, bias=False)
         self.stem = nn.Sequential(conv, nn.BatchNorm2d(width), nn.ReLU())
         inputs = [width, *widths[:-1]]
         self.stages = nn.ModuleList(

@@ -1,0 +1,112 @@
+"""The library store on disk: one SQLite file, its tables, and how the file says what it is.
+
+A path is a row of `tracks`; what was learned from sound is keyed by `audio_id`, the hash of the decoded audio, so that
+a copy, a move and a new tag cost nothing. Paths are BLOBs: a file name on Unix is bytes, not text.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from mirclr.errors import StoreError
+
+# "mclr" in ASCII: `file library.db` and sqlite3 show it, and another program's database is never taken for ours.
+APPLICATION_ID = 0x6D636C72
+VERSION = 1
+
+# The contract's track table, as stored. `path` is bytes here and str (surrogateescape) in every DataFrame.
+TRACK_COLUMNS = (
+    "path",
+    "id",
+    "audio_id",
+    "size",
+    "mtime_ns",
+    "container",
+    "codec",
+    "sample_rate",
+    "channels",
+    "duration",
+    "artist",
+    "album",
+    "title",
+    "genre",
+    "year",
+    "track",
+    "flags",
+)
+
+TABLES = (
+    """CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        encoder TEXT NOT NULL,       -- for people
+        fingerprint TEXT NOT NULL,   -- vectors of another fingerprint are never comparable with these
+        dim INTEGER NOT NULL CHECK (dim > 0),
+        sample_rate INTEGER NOT NULL,
+        folder BLOB,                 -- where the encoder was read from; NULL for one that has no folder
+        created TEXT NOT NULL        -- UTC, ISO 8601
+    )""",
+    """CREATE TABLE tracks (
+        path BLOB PRIMARY KEY NOT NULL,
+        id TEXT NOT NULL,
+        audio_id TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        container TEXT, codec TEXT, sample_rate INTEGER, channels INTEGER, duration REAL,
+        artist TEXT, album TEXT, title TEXT, genre TEXT, year INTEGER, track INTEGER,
+        flags TEXT NOT NULL DEFAULT '',
+        missing INTEGER NOT NULL DEFAULT 0   -- 1: not found by the last run; out of every answer, kept until pruned
+    )""",
+    "CREATE INDEX tracks_by_audio ON tracks (audio_id)",
+    # Little-endian float32. Two tables: a search reads every track vector and none of the segments.
+    "CREATE TABLE vectors (audio_id TEXT PRIMARY KEY NOT NULL, vector BLOB NOT NULL)",
+    "CREATE TABLE segments (audio_id TEXT PRIMARY KEY NOT NULL, starts BLOB NOT NULL, vectors BLOB NOT NULL)",
+    "CREATE TABLE quarantine (path BLOB PRIMARY KEY NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL)",
+)
+
+INSERT_META = (
+    "INSERT INTO meta (one, encoder, fingerprint, dim, sample_rate, folder, created) VALUES (1, ?, ?, ?, ?, ?, ?)"
+)
+PUT_TRACK = (
+    f"INSERT OR REPLACE INTO tracks ({', '.join(TRACK_COLUMNS)}, missing) "
+    f"VALUES ({', '.join('?' * len(TRACK_COLUMNS))}, 0)"
+)
+LIVE_TRACKS = f"SELECT {', '.join(TRACK_COLUMNS)} FROM tracks WHERE missing = 0 ORDER BY path"
+PRUNE = (
+    "DELETE FROM tracks WHERE missing = 1",
+    "DELETE FROM vectors WHERE audio_id NOT IN (SELECT audio_id FROM tracks)",
+    "DELETE FROM segments WHERE audio_id NOT IN (SELECT audio_id FROM tracks)",
+)
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """True for a new file, and for one whose creation was killed: no table exists."""
+    return bool(connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0)
+
+
+def create(connection: sqlite3.Connection, bound: tuple[Any, ...]) -> None:
+    """All tables and the binding in one transaction, when there are none: a store exists whole or not at all."""
+    if not is_empty(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if is_empty(connection):  # another process may have been faster
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute(INSERT_META, bound)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.commit()
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreError when the file is another program's database or a store of another version."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path}: a database of another program, not a mirclr library store")
+    if version != VERSION:
+        raise StoreError(
+            f"{path}: store version {version}, this mirclr reads version {VERSION}. Use the mirclr that wrote it, "
+            "or index into a new file"
+        )

@@ -1,0 +1,133 @@
+"""Exact nearest neighbours in a library held in memory.
+
+The store keeps the encoder's own vectors. They are compared by cosine after every dimension was standardised over the
+library (Schnitzer et al., JMLR 2012, on why raw timbre spaces are dominated by a few directions): what all tracks share
+says nothing about which two are alike. Every track is compared; at 100,000 x 512 a query is one matrix product.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mirclr.errors import StoreError
+from mirclr.library.store import Contents, Library
+
+PRIOR_TRACKS = 2.0
+BLOCK = 8192  # rows turned to float64 at a time
+DIGITS = 6  # float32 sums differ in the seventh digit between machines; equal to six digits is a tie
+
+
+class Hit(NamedTuple):
+    """One answer: a row of `Catalogue.tracks` and its cosine similarity in -1..1."""
+
+    row: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where similarity is measured: `(x - centre) / scale` per dimension, then length one.
+
+    `centre`, `scale`: (D,) float32. The statistics are those of the library plus `PRIOR_TRACKS` tracks at the origin:
+    with thousands of tracks this is the plain z-score, and with one, two or three (where a z-score makes any two tracks
+    opposites) it is still a sensible space. A dimension that never moves weighs nothing in a large library.
+    """
+
+    centre: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, vectors: np.ndarray) -> Space:
+        """The space of a library of (U, D) float32 vectors, U >= 1."""
+        total, square = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
+        for start in range(0, len(vectors), BLOCK):
+            block = vectors[start : start + BLOCK].astype(np.float64)
+            total += block.sum(axis=0)
+            square += (block * block).sum(axis=0)
+        count = len(vectors) + PRIOR_TRACKS
+        centre = total / count
+        scale = np.sqrt(np.maximum(square / count - centre**2, 0))
+        # Below a millionth of the widest dimension there is only rounding noise, which must not be blown up.
+        scale[scale <= 1e-6 * scale.max()] = np.inf
+        return cls(centre.astype(np.float32), scale.astype(np.float32))
+
+    def unit(self, vectors: np.ndarray) -> np.ndarray:
+        """(N, D) encoder vectors to (N, D) float32 rows of length one (zero for a vector that says nothing)."""
+        out = (vectors - self.centre) / self.scale
+        length = np.sqrt(np.einsum("nd,nd->n", out, out))[:, None]
+        return np.divide(out, length, out=np.zeros_like(out), where=length > 0)
+
+
+class Catalogue:
+    """A library in memory, ready to search.
+
+    `tracks`: one row per distinct audio in path order (of several copies, the first path), the contract's columns;
+    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self._paths = contents.tracks
+        self._place = {path: place for place, path in enumerate(contents.tracks["path"])}
+        self.tracks: pd.DataFrame = contents.tracks.drop_duplicates("row").reset_index(drop=True)
+        self.space = Space.fit(contents.vectors)
+        self.unit = _in_blocks(self.space, contents.vectors)
+
+    @classmethod
+    def load(cls, library: Library) -> Catalogue:
+        """Read a library. Raises StoreError when it holds no track."""
+        contents = library.contents()
+        if contents.tracks.empty:
+            raise StoreError(
+                f"{library.path}: the library is empty. Fill it with: mirclr index FOLDER --store {library.path}"
+            )
+        return cls(contents)
+
+    def row_at(self, path: Path) -> int | None:
+        """The row that holds the audio of an indexed path, or None."""
+        place = self._place.get(os.fspath(path))
+        return None if place is None else int(self._paths["row"].iloc[place])
+
+    def track(self, row: int) -> dict[str, Any]:
+        """The table row `row` as a dictionary."""
+        return {str(name): value for name, value in self.tracks.iloc[row].items()}
+
+    def track_at(self, path: Path) -> dict[str, Any]:
+        """The table row of an indexed path itself, perhaps a later copy of the audio. KeyError if unknown."""
+        return {str(name): value for name, value in self._paths.iloc[self._place[os.fspath(path)]].items()}
+
+    def similarities(self, query: np.ndarray) -> np.ndarray:
+        """(U,) float32: the dot product of every row with `query`, a (D,) vector in `space`, to six digits."""
+        return np.round(self.unit @ query.astype(np.float32), DIGITS)
+
+
+def similar(catalogue: Catalogue, query: np.ndarray, k: int, exclude: Collection[int] = ()) -> list[Hit]:
+    """The `k` rows most like `query`, a (D,) vector in the catalogue's space; best first, ties in path order.
+
+    Rows in `exclude` are left out; fewer than `k` come back when the library holds fewer.
+    """
+    scores = catalogue.similarities(query)
+    scores[list(exclude)] = -np.inf
+    return [Hit(int(row), float(scores[row])) for row in best(scores, min(k, len(scores) - len(set(exclude))))]
+
+
+def best(scores: np.ndarray, k: int) -> np.ndarray:
+    """The indices of the `k` highest scores, best first, equal ones by index; sorts no more than it must."""
+    if k <= 0:
+        return np.empty(0, np.int64)
+    kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+    candidates = np.flatnonzero(scores >= kth)
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def _in_blocks(space: Space, vectors: np.ndarray) -> np.ndarray:
+    """`space.unit` written over `vectors`, so that a large library is held once."""
+    for start in range(0, len(vectors), BLOCK):
+        vectors[start : start + BLOCK] = space.unit(vectors[start : start + BLOCK])
+    return vectors

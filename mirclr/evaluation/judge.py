@@ -1,0 +1,106 @@
+"""One row of a report: vectors in, every measure with its interval, its folds and its bootstrap draws out.
+
+All rows of a report are judged by the same `Judge`: the same tracks, splits and draws of artists. That is what makes
+a difference between two rows a paired one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
+from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
+from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
+from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A `value`, its 95 % interval `low` to `high` over artists, and the value of each fold alone (probes only)."""
+
+    value: float
+    low: float
+    high: float
+    folds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Measures by name (`linear.accuracy`, `retrieval.artist_r1`), their bootstrap draws `(B,)` under the same names,
+    and the predictions they come from (None for the mean of several rows)."""
+
+    measures: dict[str, Measure]
+    draws: dict[str, np.ndarray] = field(repr=False)
+    predictions: Predictions | None = field(repr=False, default=None)
+
+
+class Judge:
+    """Holds what every row shares. `main` names the measure that decides, e.g. `linear.accuracy`."""
+
+    def __init__(self, problem: Problem, ground: Ground, *, seed: int = 0, draws: int = DRAWS) -> None:
+        self.problem, self.ground, self.seed, self.draws = problem, ground, seed, draws
+        self.main = f"linear.{MAIN_METRIC[problem.task]}"
+        tested, folds = problem.tested()
+        self.truth = problem.targets[tested]
+        every = np.ones((1, len(tested)))
+        by_fold = folds == np.arange(len(problem.splits))[:, None]
+        resampled = track_weights(problem.groups[tested], draws, seed)
+        self._weights = np.concatenate([every, by_fold, resampled])
+
+    def row(self, vectors: np.ndarray) -> Judged:
+        """Judge `(N, D)` vectors by probes and by retrieval. Raises DatasetError as `predict_splits` does."""
+        predictions = predict_splits(self.problem, vectors)
+        return self._judged(predictions, retrieve(vectors, self.ground))
+
+    def chance(self) -> Judged:
+        """The best constant answer, known in hindsight: label frequencies, or mean values, of the judged tracks.
+
+        Chosen in hindsight it is the hardest constant to beat. (The frequencies of each training part would be too
+        easy a rival: in grouped folds they lean away from the test part.) Retrieval: a random ranking, exactly.
+        """
+        if self.problem.task == "multiclass":
+            share = np.bincount(self.truth, minlength=self.problem.classes) / len(self.truth)
+        else:
+            share = self.truth.mean(axis=0, dtype=np.float64)
+        constant = np.tile(share, (len(self.truth), 1))
+        return self._judged(Predictions({PROBES[0]: constant}, ()), expected_at_random(self.ground))
+
+    def _judged(self, predictions: Predictions, retrieval: Retrieval) -> Judged:
+        """Measures and draws of one row, from one table of values per measure."""
+        measures, draws = {}, {}
+        folds = len(self.problem.splits)
+        for probe, scores in predictions.scores.items():
+            for name, values in score_predictions(self.problem.task, self.truth, scores, self._weights).items():
+                key, drawn = f"{probe}.{name}", values[1 + folds :]
+                measures[key] = Measure(float(values[0]), *interval(drawn), tuple(values[1 : 1 + folds].tolist()))
+                draws[key] = drawn
+        for name, values in retrieval.values.items():
+            drawn = self._resampled_mean(values, retrieval.queries[name])
+            measures[f"retrieval.{name}"] = Measure(float(values.mean()), *interval(drawn))
+            draws[f"retrieval.{name}"] = drawn
+        return Judged(measures, draws, predictions)
+
+    def _resampled_mean(self, values: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """`(B,)` means of per-query values over drawn artists; the candidates stay the whole collection."""
+        weights = track_weights(self.ground.artists[queries], self.draws, self.seed)
+        return np.asarray(weights @ values / weights.sum(axis=1))
+
+
+def mean_of(rows: Mapping[str, Judged]) -> Judged:
+    """The mean over rows (seeds) of every measure they share, with the interval of that mean over artists."""
+    members = list(rows.values())
+    measures, draws = {}, {}
+    for key in members[0].measures:
+        draws[key] = np.mean([m.draws[key] for m in members], axis=0)
+        value = float(np.mean([m.measures[key].value for m in members]))
+        measures[key] = Measure(value, *interval(draws[key]))
+    return Judged(measures, draws)
+
+
+def spread_of(rows: Mapping[str, Judged], key: str) -> float:
+    """Standard deviation over seeds (n - 1) of a measure; nan for a single row."""
+    values = [row.measures[key].value for row in rows.values()]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

@@ -1,0 +1,130 @@
+"""The report card: every row judged alike, differences tested, and a sentence that says whether pretraining helped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mirclr.datasets.collection import Collection
+from mirclr.errors import UsageError
+from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
+from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
+from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
+from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates
+from mirclr.evaluation.subject import Embed, Subject, embed_collection
+from mirclr.evaluation.verdict import Comparison, compare
+from mirclr.features.embed import embed_tracks
+from mirclr.features.extractor import Extractor
+from mirclr.reports import Progress, Work
+
+
+def evaluate(
+    collection: Collection,
+    encoders: Mapping[str, Encoder],
+    *,
+    untrained: Callable[[Encoder, int], Extractor] | None = None,
+    families: Mapping[str, str] | None = None,
+    random_seeds: int = 3,
+    seed: int = 0,
+    draws: int = DRAWS,
+    embed: Embed = embed_tracks,
+) -> Work[Report]:
+    """Judge `encoders` on `collection` beside chance, MFCC statistics and untrained twins.
+
+    `untrained(encoder, seed)` makes a twin (default: `mirclr.features.random_init.random_encoder`); `families` names
+    encoders that differ only in their seed, so that their mean is judged too. Deterministic from `seed`.
+    Raises UsageError on encoders that cannot be told apart, DatasetError on a collection that cannot be judged.
+    """
+    asked = candidates(encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed)
+    subject = yield from embed_collection(collection, {c.name: c.extractor for c in asked}, embed)
+    judge = Judge(subject.problem, subject.ground, seed=seed, draws=draws)
+    judged = {CHANCE: judge.chance()}
+    for done, candidate in enumerate(asked):
+        yield Progress("judge", done, len(asked), candidate.name)
+        judged[candidate.name] = judge.row(subject.vectors[candidate.name])
+    yield Progress("judge", len(asked), len(asked))
+    return _report(collection, subject, judge, asked, judged)
+
+
+def _twin(encoder: Extractor, seed: int) -> Extractor:
+    """The untrained twin of an encoder of mirclr's own."""
+    from mirclr.features.encoder import EncoderExtractor
+    from mirclr.features.random_init import random_encoder
+
+    if not isinstance(encoder, EncoderExtractor):
+        raise UsageError(f"{encoder.name}: say how its untrained twin is made (evaluate(..., untrained=...))")
+    return random_encoder(encoder, seed)
+
+
+def _report(
+    collection: Collection, subject: Subject, judge: Judge, asked: list[Candidate], judged: dict[str, Judged]
+) -> Report:
+    rows = [Row(CHANCE, "chance", judged[CHANCE])]
+    for c in asked:
+        e = c.extractor
+        rows.append(Row(c.name, c.kind, judged[c.name], e.dim, e.fingerprint, (*c.notes, *_fit_notes(judged[c.name]))))
+    means = _family_means(asked, judged)
+    return Report(
+        collection=collection.name,
+        task=collection.task,
+        vocabulary=collection.vocabulary,
+        tracks=subject.tracks,
+        problem=subject.problem,
+        main=judge.main,
+        rows=(*rows, *means.values()),
+        comparisons=tuple(_comparisons(judge.main, asked, judged, means)),
+        notes=(*collection.notes, *_interval_notes(subject)),
+        missing=collection.missing,
+        quarantine=subject.quarantine,
+        seed=judge.seed,
+        draws=judge.draws,
+    )
+
+
+def _family_means(asked: list[Candidate], judged: Mapping[str, Judged]) -> dict[str, Row]:
+    """The mean row of every family with more than one member."""
+    out = {}
+    for family in dict.fromkeys(c.family for c in asked):
+        members = [c for c in asked if c.family == family]
+        if len(members) > 1:
+            rows = {c.name: judged[c.name] for c in members}
+            spread = {key: spread_of(rows, key) for key in judged[members[0].name].measures}
+            name = f"{family} (mean of {len(rows)} seeds)"
+            notes = tuple(dict.fromkeys(note for c in members for note in c.notes))
+            out[family] = Row(name, members[0].kind, mean_of(rows), notes=notes, seeds=len(rows), spread=spread)
+    return out
+
+
+def _comparisons(
+    main: str, asked: list[Candidate], judged: Mapping[str, Judged], means: Mapping[str, Row]
+) -> list[Comparison]:
+    """Every trained family (its mean over seeds where there are several) against its twins and the handcrafted row."""
+
+    def row_of(family: str) -> tuple[str, Judged]:
+        single = next(c.name for c in asked if c.family == family)
+        return (means[family].name, means[family].judged) if family in means else (single, judged[single])
+
+    handcrafted = next(c.family for c in asked if c.kind == "handcrafted")
+    trained = {c.family: c.rivals for c in asked if c.kind == "trained"}
+    known = [key for key in (main, *ALSO_COMPARED) if key in judged[asked[0].name].measures]
+    return [
+        compare(key, row_of(family), row_of(rival))
+        for key in known
+        for family, twins in trained.items()
+        for rival in (twins, handcrafted)
+    ]
+
+
+def _fit_notes(judged: Judged) -> tuple[str, ...]:
+    """Says when a probe's fit was stopped before it converged."""
+    choices = judged.predictions.choices if judged.predictions else ()
+    stopped = sum(choice.unconverged for choice in choices)
+    return (f"{stopped} logistic fits did not converge while the penalty was chosen",) if stopped else ()
+
+
+def _interval_notes(subject: Subject) -> tuple[str, ...]:
+    artists = len(np.unique(subject.problem.groups))
+    if artists >= FEW_GROUPS:
+        return ()
+    return (f"only {artists} artists: intervals over fewer than {FEW_GROUPS} artists are narrower than they should be",)

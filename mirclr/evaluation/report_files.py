@@ -1,0 +1,140 @@
+"""A report on disk: report.json with everything, and tables for a spreadsheet or a notebook.
+
+| file | one row is |
+|---|---|
+| report.csv | a measure of a row, with its interval and its spreads over folds and seeds |
+| per_class.csv | a label (or target) of a row, linear probe |
+| confusion.csv | a pair (true, predicted) of a row, linear probe (multiclass only) |
+| predictions.csv | a track (and label or target) predicted by a row's linear probe |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mirclr.evaluation.card import Report, Row
+from mirclr.evaluation.metrics import class_scores, confusion_matrix, explained
+from mirclr.evaluation.ranking import ranking_areas
+from mirclr.files import write_atomic
+
+Record = dict[str, Any]
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write the files above to `folder` (made if missing) and return their paths, report.json last.
+
+    Files of an earlier report are replaced; since report.json comes last it never describes tables not yet written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables: dict[str, Callable[[Report], Iterator[Record]]] = {
+        "report.csv": measure_records,
+        "per_class.csv": class_records,
+        "predictions.csv": prediction_records,
+    }
+    if report.task == "multiclass":
+        tables["confusion.csv"] = confusion_records
+    for name, records in tables.items():
+        write_atomic(folder / name, pd.DataFrame(records(report)).to_csv(index=False))
+    write_atomic(folder / "report.json", json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
+    return [folder / name for name in (*tables, "report.json")]
+
+
+def measure_records(report: Report) -> Iterator[Record]:
+    """Rows of report.csv. `folds_*` are over the values of single folds, `seeds_std` over a family's seeds."""
+    for row in report.rows:
+        for key, m in row.judged.measures.items():
+            probe, _, metric = key.partition(".")
+            folds = np.array(m.folds, float)
+            known = folds[~np.isnan(folds)]
+            yield {
+                "collection": report.collection,
+                "extractor": row.name,
+                "kind": row.kind,
+                "probe": probe,
+                "metric": metric,
+                "value": m.value,
+                "low": m.low,
+                "high": m.high,
+                "folds_mean": known.mean() if known.size else np.nan,
+                "folds_std": known.std(ddof=1) if known.size > 1 else np.nan,
+                "seeds": row.seeds,
+                "seeds_std": row.spread.get(key, np.nan),
+            }
+
+
+def _linear(report: Report) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
+    """Every row that predicted, with truth and linear scores of the tested tracks."""
+    tested, _ = report.problem.tested()
+    for row in report.rows:
+        if row.judged.predictions is not None:
+            yield row, report.problem.targets[tested], row.judged.predictions.scores["linear"]
+
+
+def row_confusion(report: Report, name: str) -> np.ndarray:
+    """`(K, K)` counts of the row called `name`: true class down, predicted class across (multiclass only)."""
+    truth, scores = next((t, s) for row, t, s in _linear(report) if row.name == name)
+    weights = np.ones((1, len(truth)))
+    return confusion_matrix(truth, scores.argmax(axis=1), len(report.vocabulary), weights)[0].astype(np.int64)
+
+
+def confusion_records(report: Report) -> Iterator[Record]:
+    """Rows of confusion.csv: every pair of labels, zeros too."""
+    for row, _, _ in _linear(report):
+        counts = row_confusion(report, row.name)
+        for i, true in enumerate(report.vocabulary):
+            for j, predicted in enumerate(report.vocabulary):
+                yield {"extractor": row.name, "true": true, "predicted": predicted, "count": int(counts[i, j])}
+
+
+def class_records(report: Report) -> Iterator[Record]:
+    """Rows of per_class.csv: precision, recall, F1, support (multiclass); areas and support (multilabel); R², MAE."""
+    per_class = {"multiclass": _class_table, "multilabel": _label_table, "regression": _target_table}[report.task]
+    for row, truth, scores in _linear(report):
+        columns = per_class(truth, scores)
+        for k, label in enumerate(report.vocabulary):
+            yield {"extractor": row.name, "label": label, **{name: c[k] for name, c in columns.items()}}
+
+
+def _class_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    confusion = confusion_matrix(truth, scores.argmax(axis=1), scores.shape[1], np.ones((1, len(truth))))[0]
+    columns = class_scores(confusion)
+    return {**columns, "support": columns["support"].astype(np.int64)}
+
+
+def _label_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    weights = np.ones((1, len(truth)))
+    wanted = truth > 0.5
+    areas = np.array([ranking_areas(wanted[:, k], scores[:, k], weights) for k in range(scores.shape[1])])[:, :, 0]
+    return {"roc_auc": areas[:, 0], "pr_auc": areas[:, 1], "support": wanted.sum(axis=0)}
+
+
+def _target_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    error = scores - truth
+    r2 = explained(truth, scores, np.ones((1, len(truth))))[0]
+    return {"r2": r2, "mae": np.abs(error).mean(axis=0), "rmse": np.sqrt((error**2).mean(axis=0))}
+
+
+def prediction_records(report: Report) -> Iterator[Record]:
+    """Rows of predictions.csv. Multiclass: the answer and its probability; else one row per label or target."""
+    tested, folds = report.problem.tested()
+    paths = report.tracks["path"].to_numpy()[tested]
+    names = np.array([split.name for split in report.problem.splits])[folds]
+    for row, truth, scores in _linear(report):
+        for i, (path, fold) in enumerate(zip(paths, names, strict=True)):
+            place = {"extractor": row.name, "path": path, "split": fold}
+            if report.task == "multiclass":
+                yield {**place, **_answer(report.vocabulary, truth[i], scores[i])}
+            else:
+                pairs = zip(report.vocabulary, truth[i], scores[i], strict=True)
+                yield from ({**place, "label": k, "true": t, "predicted": s} for k, t, s in pairs)
+
+
+def _answer(vocabulary: tuple[str, ...], truth: int, scores: np.ndarray) -> Record:
+    best = int(scores.argmax())
+    return {"true": vocabulary[truth], "predicted": vocabulary[best], "probability": scores[best]}

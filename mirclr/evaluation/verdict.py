@@ -1,0 +1,87 @@
+"""Did pretraining help? A paired comparison of two rows, in a number, an interval and a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mirclr.evaluation.bootstrap import LEVEL, interval, p_value
+from mirclr.evaluation.judge import Judged
+
+Outcome = Literal["helped", "did not help", "cannot tell"]
+
+# How a measure is spoken of: its name for people, and whether it is a share (printed in percent and points).
+SPOKEN: dict[str, tuple[str, bool]] = {
+    "accuracy": ("accuracy", True),
+    "balanced_accuracy": ("balanced accuracy", True),
+    "top3_accuracy": ("top-3 accuracy", True),
+    "macro_f1": ("macro F1", False),
+    "roc_auc": ("macro ROC-AUC", False),
+    "pr_auc": ("macro PR-AUC", False),
+    "r2": ("R²", False),
+    "mae": ("MAE", False),
+    "rmse": ("RMSE", False),
+    "artist_r1": ("same-artist R@1", True),
+    "artist_map": ("same-artist mAP", True),
+    "label_p10": ("artist-filtered precision@10", True),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`ours` minus `rival` on `measure` (`linear.accuracy`), paired over draws of artists.
+
+    `difference` with its 95 % interval `low` to `high` and two-sided `p`; `outcome` and the same in a `sentence`.
+    """
+
+    measure: str
+    ours: str
+    rival: str
+    our_value: float
+    rival_value: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    outcome: Outcome
+    sentence: str
+
+
+def compare(measure: str, ours: tuple[str, Judged], rival: tuple[str, Judged]) -> Comparison:
+    """Compare two named rows judged by the same `Judge`. Larger is better for every measure compared here."""
+    (our_name, us), (rival_name, them) = ours, rival
+    drawn = us.draws[measure] - them.draws[measure]
+    low, high = interval(drawn)
+    values = us.measures[measure].value, them.measures[measure].value
+    outcome: Outcome = "helped" if low > 0 else "did not help" if high < 0 else "cannot tell"
+    numbers = (values[0] - values[1], low, high, p_value(drawn))
+    sentence = _sentence(measure, (our_name, rival_name), values, numbers, outcome)
+    return Comparison(measure, our_name, rival_name, *values, *numbers, outcome, sentence)
+
+
+def value_text(measure: str, value: float) -> str:
+    """`66.0 %` for shares, `0.812` for the rest."""
+    return f"{100 * value:.1f} %" if SPOKEN[measure.partition(".")[2]][1] else f"{value:.3f}"
+
+
+def _sentence(
+    measure: str,
+    names: tuple[str, str],
+    values: tuple[float, float],
+    numbers: tuple[float, float, float, float],
+    outcome: Outcome,
+) -> str:
+    """The comparison in words, with difference, interval and p."""
+    spoken, share = SPOKEN[measure.partition(".")[2]]
+    *edges, p = numbers
+    change, low, high = (f"{100 * x:+.1f}" if share else f"{x:+.3f}" for x in edges)
+    told = {
+        "helped": f"Pretraining helped against {names[1]}",
+        "did not help": f"Pretraining did not help against {names[1]}, it is worse",
+        "cannot tell": f"Cannot tell whether pretraining helped against {names[1]}",
+    }[outcome]
+    return (
+        f"{told}: {spoken} of {names[0]} {value_text(measure, values[0])} against {value_text(measure, values[1])}, "
+        f"difference {change}{' points' if share else ''} "
+        f"({100 * LEVEL:.0f} % interval {low} to {high}, p = {max(p, 0.001):.3f})."
+    )

@@ -32,7 +32,7 @@ class DCL(nn.Module):
             that are least alike. The paper's sigma is 0.5. Gradients flow through w, as in the paper's loss.
     """
 
-    def __init__(self, temperature: float = 0.1, chunk: int = 1024, sigma: float | None = None) -> None:
+    def __init__(self, temperature: float = 0.1, chunk: int = 512, sigma: float | None = None) -> None:
         super().__init__()
         check_options(temperature, chunk)
         if sigma is not None and not sigma > 0:

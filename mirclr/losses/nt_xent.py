@@ -30,7 +30,7 @@ class NTXent(nn.Module):
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
     """
 
-    def __init__(self, temperature: float = 0.1, chunk: int = 1024) -> None:
+    def __init__(self, temperature: float = 0.1, chunk: int = 512) -> None:
         super().__init__()
         check_options(temperature, chunk)
         self.temperature, self.chunk = temperature, chunk

@@ -115,7 +115,11 @@ class BudgetConfig(Strict):
 
 
 class PretrainConfig(Strict):
-    """Everything `mirclr pretrain` reads. `hold_out` is the share of tracks kept for the held-out retrieval curve."""
+    """Everything `mirclr pretrain` reads.
+
+    `hold_out`: share of tracks kept for the held-out retrieval curve; `workers`: threads that read ahead (0: none);
+    `threads`: threads of torch (None: its own choice).
+    """
 
     seed: int = Field(0, ge=0)
     audio: AudioConfig = AudioConfig()
@@ -132,6 +136,7 @@ class PretrainConfig(Strict):
     precision: Literal["auto", "32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(None, ge=1)
+    workers: int = Field(1, ge=0)
     tensorboard: bool = False
 
 
@@ -187,7 +192,7 @@ def _fields_at(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
     for part in place:
         annotation = model.model_fields[str(part)].annotation if part in model.model_fields else None
         model = _section_in(annotation) or model
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:

@@ -38,7 +38,6 @@ class Position:
     best: float = -1.0
     best_step: int = 0
     last_report: int = 0
-    finished: bool = False
 
 
 @dataclass(frozen=True)

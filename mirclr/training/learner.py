@@ -59,8 +59,8 @@ class Learner:
         """Start the moving average at the weights as they are now."""
         self.ema.load_state_dict(self.bare.embedder.state_dict())
 
-    def step(self, views: Tensor, groups: Tensor | None, rate: float) -> Tensor:
-        """One optimiser step on `(V, B, F, N)` views at learning rate `rate`; the loss, detached.
+    def step(self, views: Tensor, groups: Tensor | None, rate: float) -> tuple[Tensor, Tensor]:
+        """One optimiser step on `(V, B, F, N)` views at learning rate `rate`: the loss and the projections `(V, B, P)`.
 
         All views go through batch norm together, so that its statistics cannot tell the views apart.
         """
@@ -68,13 +68,14 @@ class Learner:
             group["lr"] = rate
         self.model.train()
         projected = self.model(views.flatten(0, 1)).float()
-        loss: Tensor = self.loss(projected.unflatten(0, views.shape[:2]), groups)
+        projected = projected.unflatten(0, views.shape[:2])
+        loss: Tensor = self.loss(projected, groups)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.config.optim.clip_norm)
         self.optimiser.step()
         self._average()
-        return loss.detach()
+        return loss.detach(), projected.detach().cpu()
 
     @torch.no_grad()
     def _average(self) -> None:

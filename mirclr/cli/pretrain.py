@@ -1,0 +1,76 @@
+"""`mirclr pretrain`: a folder of music to a run folder with an encoder in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mirclr.cli import face
+from mirclr.config import PretrainConfig, merged, parse_set, read_yaml, validate
+
+
+def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[str, ...], resume: bool) -> Any:
+    """Configuration file, then --set, then the command's own options; a resumed run starts from its own config.json."""
+    kept = run / "config.json"
+    source = config or (kept if resume and kept.is_file() else None)
+    data = (read_yaml(source) or {}) if source else {}
+    data = merged(data, parse_set(sets))
+    budget = given.get("budget", {})
+    if budget:  # a budget on the command line replaces the other kind from a file
+        data = {**data, "budget": {}}
+    return validate(PretrainConfig, merged(data, given), str(source or "command line"))
+
+
+@click.command()
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", "run", required=True, type=click.Path(path_type=Path), help="The run folder to write.")
+@click.option("--minutes", type=float, help="Wall-clock budget of training; decoding comes before it. Default 10.")
+@click.option("--steps", type=int, help="Number of optimiser steps, in place of --minutes; repeats bit for bit on CPU.")
+@click.option("--seed", type=int, help="Seed of weights, crops and augmentations. Default 0.")
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="YAML or JSON file.")
+@click.option("--set", "sets", multiple=True, metavar="a.b=c", help="Change one setting; may be repeated.")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
+@face.json_option
+@face.command
+def pretrain(
+    folders: tuple[Path, ...],
+    run: Path,
+    minutes: float | None,
+    steps: int | None,
+    seed: int | None,
+    config: Path | None,
+    sets: tuple[str, ...],
+    resume: bool,
+    as_json: bool,
+) -> int:
+    """Train an encoder on the music in FOLDER and export it to RUN/encoder.
+
+    Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed), 130 interrupted after saving.
+    """
+    budget = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
+    given: dict[str, Any] = {"budget": budget} if budget else {}
+    settings = resolved(run, config, given if seed is None else {**given, "seed": seed}, sets, resume)
+    return _pretrain(list(folders), run, settings, resume, as_json)
+
+
+def _pretrain(folders: list[Path], run: Path, settings: PretrainConfig, resume: bool, as_json: bool) -> int:
+    import pandas as pd
+
+    from mirclr.audio.scan import scan
+    from mirclr.training.check import check_config
+    from mirclr.training.pretrain import pretrain as train
+
+    check_config(settings, "pretrain")
+    found = face.show_work(scan(folders, clip_seconds=settings.views.seconds))
+    done = face.show_work(train(found.tracks, settings, run, resume))
+    for line in (f"encoder: {done.encoder}", f"curves: {run / 'metrics.jsonl'}", done.outlook):
+        face.say(line)
+    result = {"run": str(run), "encoder": str(done.encoder), "steps": done.steps, "report": done.report}
+    if as_json:
+        face.show_json({**result, "outlook": done.outlook})
+    else:
+        face.show_table([result], ["encoder", "steps"])
+    bad = pd.concat([found.quarantine, done.quarantine])
+    return face.list_quarantine(bad.to_dict("records"))

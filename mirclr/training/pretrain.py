@@ -1,0 +1,181 @@
+"""Instance-discrimination pretraining: a loop to read in one sitting.
+
+A step: planned crops -> effects -> log-mel views -> encoder and head -> loss -> AdamW -> moving average. Every report:
+loss, rate, speed, share of time spent on data, the diagnostics of mirclr.training.diagnostics, held-out retrieval.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mirclr.config import PretrainConfig
+from mirclr.errors import Interrupted, TrainingError
+from mirclr.features.encoder_file import save_encoder
+from mirclr.reports import Progress, Work
+from mirclr.training.check import check_config
+from mirclr.training.diagnostics import alignment, collapse_verdict, effective_rank, spread, uniformity
+from mirclr.training.interrupt import StopWish, stop_on_signal
+from mirclr.training.material import prepare
+from mirclr.training.run import Run, open_run
+from mirclr.training.schedules import warmup_cosine
+from mirclr.training.source import Loaded
+from mirclr.training.verdict import not_a_number, outlook
+
+# A report costs about half a second, and on a folder of 200 tracks an epoch is two steps.
+STEPS_BETWEEN_REPORTS = 25
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """`encoder`: the folder of the exported weights; `steps` done; the last `report`; `outlook` in words; what was left
+    out (`quarantine`)."""
+
+    encoder: Path
+    steps: int
+    report: dict[str, Any]
+    outlook: str
+    quarantine: pd.DataFrame
+
+
+@dataclass
+class Meter:
+    """Clocks between two reports: seconds of data work, clips seen, and the last projections."""
+
+    began: float = field(default_factory=time.monotonic)
+    data_s: float = 0.0
+    clips: int = 0
+    saved: float = field(default_factory=time.monotonic)
+    projected: Tensor | None = None
+
+    def restart(self) -> None:
+        """Begin the next stretch; when the last checkpoint was written is kept."""
+        self.began, self.data_s, self.clips = time.monotonic(), 0.0, 0
+
+
+def pretrain(tracks: pd.DataFrame, config: PretrainConfig, folder: Path, resume: bool = False) -> Work[Pretrained]:
+    """Train an encoder on `tracks` (a track table of mirclr.audio.scan) and export its averaged weights.
+
+    Writes to `folder`: config.json, tracks.csv, quarantine.csv, metrics.jsonl, checkpoints/, encoder/. With `resume` it
+    goes on from checkpoints/last.safetensors, on a CPU to the bit as if it had never stopped.
+
+    Raises ConfigError, UsageError, CheckpointError as `open_run`; TrainingError when the loss is no number or the
+    representation collapsed; Interrupted after SIGINT or SIGTERM, with everything saved.
+    """
+    check_config(config, "pretrain")
+    material = yield from prepare(tracks, config)
+    run = open_run(material, config, folder, resume)
+    with stop_on_signal() as wish:
+        try:
+            yield from _train(run, wish)
+        finally:
+            run.journal.close()
+            run.board.close()
+    return _export(run)
+
+
+def _train(run: Run, wish: StopWish) -> Work[None]:
+    """Steps until the plan is over, a report at the end of every stretch of epochs."""
+    meter, batches = Meter(), run.source.batches(run.at.epoch, run.at.batch, run.config.workers)
+    while not run.plan.over(run.at.step, run.elapsed_s):
+        loss = _learn(run, meter, _timed_next(batches, meter))
+        ends = run.plan.over(run.at.step, run.elapsed_s)
+        if ends or (run.at.batch == 0 and run.at.step - run.at.last_report >= STEPS_BETWEEN_REPORTS):
+            _report(run, meter)
+        yield Progress("train", run.at.step, run.plan.total, f"loss {loss:.3f}")
+        if wish.name is not None:
+            _stop(run, wish.name)
+
+
+def _timed_next(batches: Iterator[Loaded], meter: Meter) -> Loaded:
+    before = time.monotonic()
+    loaded = next(batches)
+    meter.data_s += time.monotonic() - before
+    return loaded
+
+
+def _learn(run: Run, meter: Meter, loaded: Loaded) -> float:
+    """One step; moves the position past the batch and writes the journal's line."""
+    before = time.monotonic()
+    views, groups = run.views_of(loaded)
+    meter.data_s += time.monotonic() - before
+    optim = run.config.optim
+    rate = optim.learning_rate * warmup_cosine(run.plan.progress(run.at.step), optim.warmup)
+    result, meter.projected = run.learner.step(views, groups, rate)
+    loss = result.item()
+    problem = not_a_number(loss, run.at.step + 1, rate)
+    if problem:
+        raise TrainingError(problem)
+    meter.clips += views.shape[0] * views.shape[1]
+    run.at.step += 1
+    last = loaded.index + 1 == run.source.sampler.batches_per_epoch
+    run.at.epoch, run.at.batch = (loaded.epoch + 1, 0) if last else (loaded.epoch, loaded.index + 1)
+    run.journal.write({"kind": "step", "step": run.at.step, "loss": loss, "learning_rate": rate})
+    return loss
+
+
+def _report(run: Run, meter: Meter) -> None:
+    """Measure, write the report, keep the checkpoint; end the run when the representation collapsed."""
+    row = _measured(run, meter)
+    run.journal.write(row)
+    run.board.write(row)
+    run.at.last_report = run.at.step
+    run.plan.replan(run.at.step, run.elapsed_s, run.elapsed_s / run.at.step)
+    score = row.get("held_out_mrr", -1.0)
+    best = score > run.at.best
+    if best:
+        run.at.best, run.at.best_step = score, run.at.step
+    if best or time.monotonic() - meter.saved > SECONDS_BETWEEN_CHECKPOINTS:
+        run.save(best=best)
+        meter.saved = time.monotonic()
+    meter.restart()
+    problem = collapse_verdict(meter.projected.flatten(0, 1).numpy()) if meter.projected is not None else None
+    if problem:
+        raise TrainingError(f"stopped at step {run.at.step}: {problem}")
+
+
+def _measured(run: Run, meter: Meter) -> dict[str, Any]:
+    """The report: means over the steps since the last one, diagnostics of the last batch, held-out retrieval."""
+    losses, took = run.journal.losses_since(run.at.last_report), max(1e-9, time.monotonic() - meter.began)
+    assert meter.projected is not None, "a report follows at least one step"
+    first, second, flat = meter.projected[0].numpy(), meter.projected[1].numpy(), meter.projected.flatten(0, 1).numpy()
+    return {
+        "kind": "epoch",
+        "step": run.at.step,
+        "epoch": run.at.epoch,
+        "loss": sum(losses) / len(losses),
+        "learning_rate": run.journal.rows[-1]["learning_rate"],
+        "clips_per_s": meter.clips / took,
+        "data_share": meter.data_s / took,
+        "alignment": alignment(first, second),
+        "uniformity": uniformity(flat),
+        "effective_rank": effective_rank(flat),
+        "spread": spread(flat),
+        **run.held.judge(run.learner.ema, run.learner.fabric.device),
+    }
+
+
+def _stop(run: Run, signal_name: str) -> None:
+    run.save()
+    raise Interrupted(
+        f"{signal_name}: saved at step {run.at.step} of {run.plan.total} in {run.last}; the same command with --resume "
+        "goes on from there"
+    )
+
+
+def _export(run: Run) -> Pretrained:
+    """The last checkpoint and the averaged encoder."""
+    run.save()
+    folder = run.folder / "encoder"
+    save_encoder(folder, run.learner.ema, run.story())
+    reports = run.journal.reports()
+    said = outlook(reports, run.plan, run.elapsed_s, len(run.source.ids), run.config.optim.batch)
+    return Pretrained(folder, run.at.step, reports[-1] if reports else {}, said, run.material.quarantine)

@@ -1,0 +1,180 @@
+"""A run: its folder, what it trains on, where it is. Opened fresh or at its last checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mirclr.config import PretrainConfig, dump
+from mirclr.errors import TrainingError, UsageError
+from mirclr.files import write_atomic
+from mirclr.training.board import Board
+from mirclr.training.checkpoint import BEST, LAST, Header, Position, load_checkpoint, save_checkpoint
+from mirclr.training.device import make_fabric
+from mirclr.training.held_out import HeldOut, hold_out
+from mirclr.training.journal import Journal
+from mirclr.training.learner import Learner
+from mirclr.training.material import Material
+from mirclr.training.schedules import Plan
+from mirclr.training.source import Loaded, Source
+from mirclr.training.views import Sampler, artist_keys
+
+DEFAULT_MINUTES = 10.0
+
+
+@dataclass
+class Run:
+    """Everything the loop touches. `at` moves; `started` is the clock's origin, earlier by what was already spent."""
+
+    folder: Path
+    config: PretrainConfig
+    material: Material
+    learner: Learner
+    source: Source
+    held: HeldOut
+    journal: Journal
+    board: Board
+    at: Position
+    plan: Plan
+    started: float
+
+    @property
+    def elapsed_s(self) -> float:
+        """Training time so far in seconds, over all sessions of this run."""
+        return time.monotonic() - self.started
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.folder / "checkpoints" / LAST
+
+    def save(self, *, best: bool = False) -> None:
+        """Write the last checkpoint and, when it is the best so far, the best one."""
+        self.at.elapsed_s, self.at.planned = self.elapsed_s, self.plan.total
+        header = Header(self.config.model_dump(mode="json"), self.material.collection, self.at, self.story())
+        for name in (LAST, BEST) if best else (LAST,):
+            save_checkpoint(self.folder / "checkpoints" / name, self.learner, header)
+
+    def story(self) -> dict[str, Any]:
+        """What reports and stores say of the encoder."""
+        known = int((artist_keys(self.material.tracks) >= 0).sum())
+        chance = self.config.views.artist_positive
+        notes = [f"pretrained {self.at.step} steps on {len(self.material.tracks)} tracks"]
+        if chance > 0 and known:
+            notes.append(f"artist tags of {known} tracks made positives (p = {chance:g}): same-artist retrieval on "
+                         "those tracks is not blind")  # fmt: skip
+        return {"name": self.folder.resolve().name, "steps": self.at.step, "notes": notes}
+
+    def views_of(self, loaded: Loaded) -> tuple[Tensor, Tensor]:
+        """The views and groups of a batch on the device."""
+        return self.source.views(loaded, self.learner.bare.embedder.frontend, self.learner.fabric.device)
+
+
+def spans_of(material: Material) -> list[list[tuple[int, int, float]]]:
+    """Per track its contiguous pieces, as the sampler wants them."""
+    return [[(s.start, s.length, s.source_start_s) for s in material.store.spans(i)] for i in material.tracks["id"]]
+
+
+def _training_rows(material: Material, held: np.ndarray) -> Material:
+    """The material without the held-out tracks."""
+    tracks = material.tracks.drop(index=held).reset_index(drop=True)
+    return Material(tracks, material.store, material.clip, material.step_s, material.level, material.quarantine)
+
+
+def make_source(material: Material, config: PretrainConfig) -> Source:
+    """The sampler over all rows of `material`, and the way from its plans to tensors."""
+    sampler = Sampler(
+        config.seed,
+        list(material.tracks["id"]),
+        spans_of(material),
+        artist_keys(material.tracks),
+        clip=material.clip,
+        count=config.views.count,
+        min_distance=config.views.min_distance_s / material.step_s,
+        artist_positive=config.views.artist_positive,
+        mask_same_artist=config.views.mask_same_artist,
+        batch=config.optim.batch,
+    )
+    return Source(material, sampler, config)
+
+
+def new_learner(source: Source, config: PretrainConfig) -> Learner:
+    """A learner from the seed, its input normalisation fitted on a few unchanged batches of the training data."""
+    learner = Learner(config, make_fabric(config))
+    embedder, device = learner.bare.embedder, learner.fabric.device
+    embedder.normalise.fit(_plain(source, embedder.frontend, device, batches=8))
+    learner.average_all()
+    return learner
+
+
+def _plain(source: Source, frontend: Any, device: torch.device, batches: int) -> Iterator[Tensor]:
+    """Log-mel of the first crops of an epoch, without effects."""
+    with torch.no_grad():
+        for index, planned in enumerate(source.sampler.epoch(0)):
+            if index == batches:
+                return
+            crops = torch.from_numpy(source.load(0, index, planned).crops).to(device).float()
+            yield frontend(crops / 32768) if source.material.level == "samples" else crops.transpose(1, 2)
+
+
+def seconds_per_step(source: Source, config: PretrainConfig, steps: int = 3) -> float:
+    """A short throughput probe on a throwaway learner: the median of a few steps after one to warm up."""
+    learner, times = new_learner(source, config), []
+    batches = source.batches(0, 0, 0)
+    for _ in range(steps + 1):
+        before = time.monotonic()
+        views, groups = source.views(next(batches), learner.bare.embedder.frontend, learner.fabric.device)
+        learner.step(views, groups, 1e-6)[0].item()
+        times.append(time.monotonic() - before)
+    return float(np.median(times[1:]))
+
+
+def open_run(material: Material, config: PretrainConfig, folder: Path, resume: bool) -> Run:
+    """A run in `folder`, fresh or where its last checkpoint stands.
+
+    Raises UsageError when the folder already holds a run and `resume` is off, CheckpointError when its checkpoint
+    cannot be used, TrainingError when too few tracks are left to train on.
+    """
+    last = folder / "checkpoints" / LAST
+    if not resume and last.exists():
+        raise UsageError(f"{folder}: already holds a run; add --resume to go on with it, or choose another folder")
+    began = time.monotonic()
+    held = hold_out(len(material.tracks), config.hold_out, config.seed)
+    source = make_source(_training_rows(material, held), config)
+    if len(source.ids) < 2:
+        raise TrainingError(f"{len(source.ids)} track(s) left to train on; add music or set hold_out=0")
+    learner, at = new_learner(source, config), Position()
+    if last.exists():
+        at = load_checkpoint(last, learner, config.model_dump(mode="json"), material.collection)
+    plan = _plan(config, source, at)
+    _write_inputs(folder, material, config)
+    journal = Journal(folder / "metrics.jsonl", at.step)
+    board = Board(folder / "tensorboard", config.tensorboard, at.step)
+    return Run(folder, config, material, learner, source, HeldOut(material, held), journal, board, at, plan,
+               began - at.elapsed_s)  # fmt: skip
+
+
+def _plan(config: PretrainConfig, source: Source, at: Position) -> Plan:
+    """The schedule: a count of steps, or as many as the minutes left are likely to hold."""
+    if config.budget.steps is not None:
+        return Plan(config.budget.steps)
+    plan = Plan(max(1, at.planned), config.budget.minutes or DEFAULT_MINUTES)
+    plan.replan(at.step, at.elapsed_s, seconds_per_step(source, config))
+    return plan
+
+
+def _write_inputs(folder: Path, material: Material, config: PretrainConfig) -> None:
+    """What the run was given, beside what it makes."""
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "config.json", dump(config))
+    tables: list[tuple[str, pd.DataFrame]] = [("tracks.csv", material.tracks), ("quarantine.csv", material.quarantine)]
+    for name, table in tables:
+        write_atomic(folder / name, table.to_csv(index=False))

@@ -1,0 +1,176 @@
+"""From a recipe to a plan: variables filled in, every step's options validated, every path accounted for.
+
+Nothing has run when a mistake is found, and all mistakes are found at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirclr.config import Strict, merged, nearest, parse_set
+from mirclr.errors import ConfigError
+from mirclr.recipes.recipe import InputSpec, Recipe, StepSpec, read_part
+from mirclr.recipes.step import StepFunction, marked, options_of
+
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step ready to run: its function, validated options, and the paths among them by argument."""
+
+    id: str
+    run: str
+    function: StepFunction
+    options: Strict
+    reads: Mapping[str, Path]
+    writes: Mapping[str, Path]
+    grows: frozenset[str]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the function is called with."""
+        return {name: getattr(self.options, name) for name in type(self.options).model_fields}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with everything decided; `out` is the folder it writes to."""
+
+    recipe: Recipe
+    out: Path
+    steps: tuple[Step, ...]
+
+
+def make_plan(
+    recipe: Recipe,
+    out: Path,
+    sets: Sequence[str],
+    kinds: Mapping[str, StepFunction],
+    inputs: Mapping[str, Any] | None = None,
+) -> Plan:
+    """`recipe` with `sets` (`input=value`, `step.option=value`, read as YAML) and `inputs` (as they are) on top.
+
+    It writes to `out`.
+
+    Raises ConfigError with every mistake at once: unknown steps, options, variables and inputs, wrong values, inputs
+    without a value, files that neither exist nor are made by an earlier step.
+    """
+    out = out.expanduser().absolute()
+    problems: list[str] = []
+    over = merged(parse_set(sets), inputs or {})
+    problems += _unknown_sets(recipe, over)
+    given = {name: _given(name, spec, over, problems) for name, spec in recipe.spec.inputs.items()}
+    values = _values(recipe, given, out, problems)
+    kept = [spec for spec in recipe.spec.steps if _kept(spec, given, problems)]
+    tried = [_step(spec, over.get(spec.id, {}), values, kinds, problems) for spec in kept]
+    steps = tuple(step for step in tried if step is not None)
+    problems += _misplaced(steps, out)
+    if problems:
+        raise ConfigError(recipe.source, problems)
+    return Plan(recipe, out, steps)
+
+
+def _unknown_sets(recipe: Recipe, over: Mapping[str, Any]) -> list[str]:
+    known = {*recipe.spec.inputs, *(step.id for step in recipe.spec.steps)}
+    unknown = sorted(set(over) - known)
+    return [f"--set {name}: neither an input nor a step.{nearest(name, known)}" for name in unknown]
+
+
+def _given(name: str, spec: InputSpec, over: Mapping[str, Any], problems: list[str]) -> tuple[Any, bool]:
+    """(value, whether somebody gave one): --set first, then the environment."""
+    if name in over:
+        return over[name], over[name] is not None
+    if spec.env and os.environ.get(spec.env):
+        return os.environ[spec.env], True
+    if spec.required:
+        how = f" or set the variable {spec.env}" if spec.env else ""
+        problems.append(f"inputs.{name}: needs a value ({spec.help}): give --set {name}=...{how}")
+    return spec.default, False
+
+
+def _values(recipe: Recipe, given: Mapping[str, tuple[Any, bool]], out: Path, problems: list[str]) -> dict[str, Any]:
+    """Every variable's value; only a default may name the output folder: what a person gave is taken as it is."""
+    values: dict[str, Any] = {"out": str(out)}
+    for name, (value, by_hand) in given.items():
+        values[name] = value if by_hand else fill(value, {"out": str(out)}, f"inputs.{name}", problems)
+    return values
+
+
+def fill(value: Any, values: Mapping[str, Any], place: str, problems: list[str]) -> Any:
+    """`value` with every `${name}` replaced. A text that is one variable and nothing else keeps the value's type."""
+    if isinstance(value, Mapping):
+        return {key: fill(v, values, f"{place}.{key}", problems) for key, v in value.items()}
+    if isinstance(value, list):
+        return [fill(v, values, f"{place}.{n}", problems) for n, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    for name in VARIABLE.findall(value):
+        if name not in values:
+            problems.append(f"{place}: no input {name!r}.{nearest(name, values)}")
+            return value
+    whole = VARIABLE.fullmatch(value)
+    return values[whole[1]] if whole else VARIABLE.sub(lambda match: str(values[match[1]]), value)
+
+
+def _kept(spec: StepSpec, given: Mapping[str, tuple[Any, bool]], problems: list[str]) -> bool:
+    for key, name in (("when", spec.when), ("unless", spec.unless)):
+        if name is not None and name not in given:
+            problems.append(f"{spec.id}.{key}: no input {name!r}.{nearest(name, given)}")
+            return False
+    return (spec.when is None or given[spec.when][1]) and (spec.unless is None or not given[spec.unless][1])
+
+
+def _step(
+    spec: StepSpec, over: Any, values: Mapping[str, Any], kinds: Mapping[str, StepFunction], problems: list[str]
+) -> Step | None:
+    if spec.run not in kinds:
+        problems.append(f"{spec.id}.run: no step {spec.run!r}.{nearest(spec.run, kinds)}")
+        return None
+    if not isinstance(over, Mapping):
+        problems.append(f"--set {spec.id}: is a step: write {spec.id}.option=value")
+        return None
+    before = len(problems)
+    filled = merged(fill(spec.options, values, spec.id, problems), over)
+    function = kinds[spec.run]
+    options = read_part(options_of(function), filled, spec.id, problems) if len(problems) == before else None
+    return None if options is None else _with_paths(spec, function, options)
+
+
+def _with_paths(spec: StepSpec, function: StepFunction, options: Strict) -> Step:
+    marks = {name: mark for name, mark in marked(function).items() if getattr(options, name) is not None}
+    paths = {name: Path(getattr(options, name)).expanduser().absolute() for name in marks}
+    reads = {name: paths[name] for name, mark in marks.items() if mark.reads}
+    writes = {name: paths[name] for name, mark in marks.items() if mark.writes}
+    grows = frozenset(name for name, mark in marks.items() if mark.grows)
+    return Step(spec.id, spec.run, function, options, reads, writes, grows)
+
+
+def within(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether `path` is one of `folders` or lies inside one."""
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def _misplaced(steps: Sequence[Step], out: Path) -> Iterator[str]:
+    """Files that will not be there when their step begins, and outputs outside the recipe's own folder."""
+    made: list[Path] = []
+    for step in steps:
+        marks = marked(step.function)
+        for name, path in step.reads.items():
+            if within(path, made):
+                continue
+            if not path.exists() and not marks[name].may_be_a_name:
+                yield f"{step.id}.{name}: {path}: no such file or folder, and no earlier step makes it"
+            if path.exists() and within(out, [path]):
+                yield f"{step.id}.{name}: {path}: the output folder {out} lies inside it: choose another with -o"
+        for name, path in step.writes.items():
+            if ".." in path.parts or path == out or not within(path, [out]):
+                yield f"{step.id}.{name}: {path}: a recipe writes only inside its output folder {out}"
+            if within(path, made):
+                yield f"{step.id}.{name}: {path}: an earlier step writes there"
+        made += step.writes.values()

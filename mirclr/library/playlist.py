@@ -171,7 +171,7 @@ def _shortfall(rules: Rules, cap: int, length: int) -> list[str]:
         )
     if length < rules.length:
         why = "under these rules; raise --per-artist" if rules.per_artist else "in the library without a repeat"
-        notes.append(f"{length} tracks instead of {rules.length}: there are no more {why}")
+        notes.append(f"{length} track(s) instead of {rules.length}: there are no more {why}")
     return notes
 
 

@@ -28,6 +28,7 @@ JSON_FORMAT = "mirclr playlist"
 CSV_COLUMNS = ("position", "artist", "title", "album", "duration", "similarity", "seed", "path")
 UNWRITABLE = "path_not_writable"  # the reason code of a path no playlist line can hold
 UNWRITABLE_WHY = "its path has a line break, or a space at its end; rename the file"
+STRIPPED = " \t\r\n\v\f"  # what players take off both ends of a line
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell instead of showing it
 
 
@@ -128,7 +129,7 @@ def _harmless(tag: str | None) -> str | None:
 
 def _no_line_holds(path: str) -> bool:
     """True for a path that a line of text cannot carry: line breaks, or white space at the end, which players strip."""
-    return "\n" in path or "\r" in path or path != path.rstrip()
+    return "\n" in path or "\r" in path or path != path.rstrip(STRIPPED)
 
 
 def _is_m3u(head: bytes) -> bool:
@@ -200,7 +201,7 @@ def read_playlist(path: Path) -> Read:
 
 
 def _m3u_paths(text: str) -> list[str]:
-    lines = (line.strip() for line in text.replace("\r", "\n").split("\n"))
+    lines = (line.strip(STRIPPED) for line in text.replace("\r", "\n").split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -14,7 +14,7 @@ from mirclr.library import schema
 from mirclr.library.store import Library
 from tests.support.library import Bands, fill, track_row
 
-ODD = os.fsdecode(b"/m/\xff\xfe it's\n \"odd\"; DROP TABLE tracks;--.mp3")
+ODD = os.fsdecode(b'/m/\xff\xfe it\'s\n "odd"; DROP TABLE tracks;--.mp3')
 
 
 @pytest.fixture

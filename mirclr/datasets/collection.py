@@ -1,0 +1,119 @@
+"""A labelled collection, ready to be judged on: tracks, targets, artists and splits, with what was left out and why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirclr.datasets.registry import AllowedLeak, Expected, Task
+from mirclr.datasets.splits import Split
+from mirclr.errors import DatasetError
+from mirclr.units import printable
+
+# What taggers write when there is no single artist. Such tracks share nothing, so each counts as its own artist.
+NO_ARTIST = frozenset(
+    {"", "various", "various artists", "va", "v.a.", "v/a", "unknown", "unknown artist", "n/a", "nan", "null"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """`N` labelled tracks that are on disk.
+
+    `tracks`: columns `id` (path relative to `root`), `path` (absolute), `artist`, `album`, `title` (str or None) and
+    `content` (see `content_of`). `vocabulary`: the K labels in order. `targets`: int64 `(N,)` for multiclass, float32
+    0/1 `(N, K)` for multilabel, float32 `(N, K)` for regression. `groups`: int64 `(N,)`, equal for tracks of one
+    artist; an unknown artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and
+    their reasons. `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come
+    from the declaration; `listed` (K,) counts the tracks it lists with each label, missing ones included.
+    """
+
+    name: str
+    root: Path
+    task: Task
+    vocabulary: tuple[str, ...]
+    tracks: pd.DataFrame
+    targets: np.ndarray
+    groups: np.ndarray
+    splits: list[Split]
+    listed: tuple[int, ...]
+    missing: tuple[str, ...] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    licence: str = ""
+    citation: str = ""
+    expected: Expected = field(default_factory=Expected)
+    allow: tuple[AllowedLeak, ...] = ()
+
+    def with_audio_ids(self, scanned: pd.DataFrame) -> Collection:
+        """The same collection with the column `audio_id` (hash of the decoded sound) of a scanned track table."""
+        found = dict(zip(scanned["path"], scanned["audio_id"], strict=True))
+        return replace(self, tracks=self.tracks.assign(audio_id=self.tracks["path"].map(found.get).astype(object)))
+
+
+def artist_groups(artists: Iterable[str | None], not_artists: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """(groups int64 `(N,)`, known bool `(N,)`): one number per artist, whatever the case, spacing and accents' coding.
+
+    An artist is unknown when blank, a tagger's word for nobody, or one of `not_artists`; it gets a group of its own.
+    """
+    nobody = NO_ARTIST | {_artist_key(name) for name in not_artists}
+    keys = [_artist_key(name or "") for name in artists]
+    known = np.array([key not in nobody for key in keys], bool)
+    number: dict[str, int] = {}
+    groups = [
+        number.setdefault(key if ok else f"\0{row}", len(number))
+        for row, (key, ok) in enumerate(zip(keys, known, strict=True))
+    ]
+    return np.array(groups, np.int64), known
+
+
+def _artist_key(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def content_of(paths: Sequence[str]) -> list[str | None]:
+    """A hex digest (blake2b, 128 bits) of each file's bytes where another file has the same size; None elsewhere,
+    because such a file can have no copy here. So a collection of thousands costs little more than reading its sizes.
+
+    Raises DatasetError naming a file that cannot be read.
+    """
+    sizes = pd.Series([_stat_size(path) for path in paths])
+    return [_digest(path) if twin else None for path, twin in zip(paths, sizes.duplicated(keep=False), strict=True)]
+
+
+def _stat_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError as error:
+        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+
+
+def _digest(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+
+
+def joined_groups(groups: np.ndarray, content: Sequence[str | None]) -> np.ndarray:
+    """`(N,)` groups in which artists who share an identical file are one: a seeded split then keeps copies together."""
+    parent = {int(g): int(g) for g in groups}
+
+    def root(group: int) -> int:
+        while parent[group] != group:
+            group = parent[group]
+        return group
+
+    first: dict[str, int] = {}
+    for group, digest in zip(groups.tolist(), content, strict=True):
+        if digest is not None:
+            parent[root(group)] = root(first.setdefault(digest, group))
+    return np.array([root(int(g)) for g in groups], np.int64)

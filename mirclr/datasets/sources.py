@@ -1,0 +1,145 @@
+"""What DATASET names: a declared collection, a folder per label, or a csv / tsv of one's own.
+
+The last two get a declaration of their own here, so that everything after this file knows declarations only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirclr.config import nearest
+from mirclr.datasets.registry import Declared, Entry, FolderLayout, SplitRule, TableLayout, read_registry
+from mirclr.datasets.sheet import Sheet, read_sheet
+from mirclr.errors import DatasetError, UsageError
+from mirclr.units import printable
+
+TABLE_SUFFIXES = (".csv", ".tsv")
+SEEDED = "folds"
+DEFAULT_FOLDS = 5
+# Column names recognised, whatever their case, in a table without a declaration; the first that is there is taken.
+PATH_COLUMNS = ("path", "file", "filename", "filepath", "file_path", "audio_path")
+LABEL_COLUMNS = ("label", "genre", "class", "style")
+ARTIST_COLUMNS = ("artist", "artist_name", "artist_id")
+SPLIT_COLUMNS = ("split", "fold")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A declaration with its paths resolved. `table` is the file of a table layout; `lists` the files of published
+    splits by rule and part; `absolute`: may the table name files outside `root`?"""
+
+    name: str
+    entry: Entry
+    root: Path
+    table: Path | None = None
+    lists: Mapping[str, Mapping[str, Path]] | None = None
+    absolute: bool = False
+
+
+def _of_declared(found: Declared) -> Source:
+    """Raises DatasetError when the root or a file that the declaration names is not there."""
+    root, entry = found.root, found.entry
+    table = found.resolve(entry.table.file, root) if entry.table else None
+    lists: dict[str, Mapping[str, Path]] = {
+        rule: {part: found.resolve(text, root) for part, text in split.files.items()}
+        for rule, split in entry.splits.items()
+        if split.files is not None
+    }
+    files = [table] if table else []
+    for file in [*files, *(path for parts in lists.values() for path in parts.values())]:
+        if not file.is_file():
+            raise DatasetError(f"{found.name}: {file} is not there. {entry.where}")
+    return Source(found.name, entry, root, table, lists)
+
+
+def _own_entry(path: Path, splits: Mapping[str, SplitRule], **layout: Any) -> Entry:
+    """The declaration of a collection that has none. Without a published split: seeded folds by artist."""
+    unstated = "not stated (a collection of your own)"
+    facts = {"title": printable(path.name), "licence": unstated, "citation": unstated, "where": "on this machine"}
+    rules = {**splits, SEEDED: SplitRule(folds=DEFAULT_FOLDS)}
+    return Entry.model_validate({**facts, "root": ".", "task": "multiclass", "splits": rules, **layout})
+
+
+def _of_folder(path: Path, label: str | None) -> Source:
+    if label is not None:
+        raise UsageError(
+            f"{printable(path)} is a folder per label: its subfolders are the labels, it has no column {label!r}"
+        )
+    return Source(printable(path.name), _own_entry(path, {}, folders=FolderLayout()), path)
+
+
+def _one_of(columns: Sequence[str], known: Sequence[str]) -> str | None:
+    """The first of `known` among `columns`, case aside."""
+    by_name = {column.casefold(): column for column in reversed(columns)}
+    return next((by_name[name] for name in known if name in by_name), None)
+
+
+def _needed(sheet: Sheet, what: str, known: Sequence[str]) -> str:
+    column = _one_of(sheet.columns, known)
+    if column is None:
+        raise DatasetError(
+            f"{printable(sheet.path)}: no {what} column; columns found: {', '.join(sheet.columns)}; "
+            f"recognised as {what}: {', '.join(known)}"
+        )
+    return column
+
+
+def _of_table(path: Path, label: str | None, split: str | None) -> Source:
+    """A user's own table: path and label are required, artist and a split column optional."""
+    sheet = read_sheet(path)
+    layout = TableLayout(
+        file=path.name,
+        path=_needed(sheet, "path", PATH_COLUMNS),
+        labels=(label or _needed(sheet, "label", LABEL_COLUMNS),),
+        artist=_one_of(sheet.columns, ARTIST_COLUMNS),
+        album=_one_of(sheet.columns, ("album",)),
+        title=_one_of(sheet.columns, ("title",)),
+    )
+    column = split if split not in (None, SEEDED) else _one_of(sheet.columns, SPLIT_COLUMNS)
+    splits = {column: SplitRule(column=column)} if column is not None else {}
+    return Source(printable(path.stem), _own_entry(path, splits, table=layout), path.parent, path, absolute=True)
+
+
+def _with_label(source: Source, label: str) -> Source:
+    """A declared table read by another label column, as names to tell apart."""
+    table = source.entry.table
+    if table is None:
+        raise UsageError(f"{source.name} is a folder per label: it has no column {label!r}")
+    changed = {"table": {**table.model_dump(), "labels": (label,), "separator": None}, "task": "multiclass"}
+    plain = source.entry.model_dump(exclude={"table", "task", "vocabulary", "expected"})
+    return Source(source.name, Entry.model_validate({**plain, **changed}), source.root, source.table, source.lists)
+
+
+def find_source(dataset: str | Path, registry: Path | None, label: str | None, split: str | None) -> Source:
+    """DATASET resolved. A bare word is a declared name first, so `./emotify` is how to mean a folder of that name.
+
+    `registry`: a datasets.yaml (default: see `registry.registry_files`); `label`: another label column; `split`: the
+    rule or, for one's own table, the column to split by. Raises DatasetError, ConfigError, UsageError.
+    """
+    text, path = os.fspath(dataset), Path(dataset).expanduser()
+    if not _is_path(text):
+        declared = read_registry(registry)
+        if text in declared:
+            source = _of_declared(declared[text])
+            return source if label is None else _with_label(source, label)
+        if not path.exists():
+            hint = nearest(text, declared)
+            raise DatasetError(
+                f"{printable(text)}: neither a collection in datasets.yaml nor a folder or csv here.{hint}"
+            )
+    path = Path(os.path.abspath(path))
+    if path.is_dir():
+        return _of_folder(path, label)
+    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        return _of_table(path, label, split)
+    what = "is neither a folder nor a .csv or .tsv table" if path.exists() else "is not there"
+    raise DatasetError(f"{printable(path)} {what}")
+
+
+def _is_path(text: str) -> bool:
+    """Looks like a path rather than a name: holds a separator or ends like a table."""
+    return os.sep in text or text in (".", "..", "~") or text.lower().endswith(TABLE_SUFFIXES)

@@ -43,10 +43,10 @@ class Collection:
     targets: np.ndarray
     groups: np.ndarray
     splits: list[Split]
-    listed: tuple[int, ...]
     missing: tuple[str, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    listed: tuple[int, ...] = ()
     licence: str = ""
     citation: str = ""
     expected: Expected = field(default_factory=Expected)

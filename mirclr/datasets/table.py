@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mirclr.config import nearest
@@ -90,13 +91,56 @@ def _published(source: Source, name: str, listing: Listing, excluded: Iterable[s
 
 
 def _splits(
-    name: str, rule: SplitRule, listing: Listing, material: Material, lists: dict[str, list[str]]
+    source: Source, chosen: tuple[str, SplitRule], listed: Listing, collection: Collection, seed: int
 ) -> list[Split]:
+    (name, rule), tracks = chosen, collection.tracks
+    # Copies of one recording stay together even under two artists' names, so folds made here never leak them.
+    together = joined_groups(collection.groups, tracks["content"].tolist())
+    mass = mass_of(collection.targets, collection.task, len(collection.vocabulary))
+    material = Material(collection.name, together, mass, seed)
     if rule.column is not None:
-        return column_splits(material, name, listing.columns[rule.column])
+        there = listed.tracks["id"].isin(tracks["id"]).to_numpy()
+        return column_splits(material, name, listed.columns[rule.column][there])
     if rule.files is not None:
-        return listed_split(material, name, listing.tracks["id"].tolist(), lists)
+        lists = _published(source, name, listed, collection.excluded)
+        return listed_split(material, name, tracks["id"].tolist(), lists)
     return seeded_folds(material, name, rule.folds or DEFAULT_FOLDS)
+
+
+def _on_disk(source: Source, listing: Listing, max_missing: float) -> tuple[pd.DataFrame, np.ndarray]:
+    """(the tracks that are there, with their `content`; bool `(N,)` which those are)."""
+    found = _found(source, listing, max_missing)
+    there = found.notna().to_numpy()
+    tracks = listing.keep(there).tracks
+    tracks["path"] = pd.Series(found[there].tolist(), dtype=object)
+    tracks["content"] = pd.Series(content_of(tracks["path"].tolist()), dtype=object)
+    return tracks, there
+
+
+def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_missing: float) -> Collection:
+    """The collection before it is split."""
+    entry, table = source.entry, source.entry.table
+    columns, separator = (table.labels, table.separator) if table else ((), None)
+    vocabulary, targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
+    tracks, there = _on_disk(source, listed, max_missing)
+    groups, known = artist_groups(tracks["artist"], entry.not_artists)
+    return Collection(
+        name=source.name,
+        root=source.root,
+        task=entry.task,
+        vocabulary=vocabulary,
+        tracks=tracks.assign(artist=tracks["artist"].where(known, None)),
+        targets=targets[there],
+        groups=groups,
+        splits=[],
+        missing=tuple(listed.tracks["id"][~there]),
+        excluded=excluded,
+        listed=tuple(per_label(targets, entry.task, len(vocabulary)).tolist()),
+        licence=entry.licence,
+        citation=entry.citation,
+        expected=entry.expected,
+        allow=entry.allow,
+    )
 
 
 def read_collection(
@@ -112,38 +156,10 @@ def read_collection(
 ) -> Collection:
     """As `load_collection`, without the leakage audit; `max_missing` in 0..1 is the share of files that may be gone."""
     source = find_source(dataset, registry, label, split)
-    name, rule = _chosen_rule(source, split, folds)
-    listed, excluded = _without_known_bad(source, _listing(source, rule, artist_of))
-    entry, table = source.entry, source.entry.table
-    columns, separator = (table.labels, table.separator) if table else ((), None)
-    vocabulary, all_targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
-    lists = _published(source, name, listed, excluded) if rule.files is not None else {}
-    found = _found(source, listed, max_missing)
-    there = found.notna().to_numpy()
-    listing, targets = listed.keep(there), all_targets[there]
-    groups, known = artist_groups(listing.tracks["artist"], entry.not_artists)
-    tracks = listing.tracks.assign(path=pd.Series(found[there].tolist(), dtype=object))
-    tracks["artist"] = tracks["artist"].where(known, None)
-    tracks["content"] = pd.Series(content_of(tracks["path"].tolist()), dtype=object)
-    together = joined_groups(groups, tracks["content"].tolist())
-    material = Material(source.name, together, mass_of(targets, entry.task, len(vocabulary)), seed)
-    collection = Collection(
-        name=source.name,
-        root=source.root,
-        task=entry.task,
-        vocabulary=vocabulary,
-        tracks=tracks,
-        targets=targets,
-        groups=groups,
-        splits=_splits(name, rule, listing, material, lists),
-        listed=tuple(per_label(all_targets, entry.task, len(vocabulary)).tolist()),
-        missing=tuple(listed.tracks["id"][~there]),
-        excluded=excluded,
-        licence=entry.licence,
-        citation=entry.citation,
-        expected=entry.expected,
-        allow=entry.allow,
-    )
+    chosen = _chosen_rule(source, split, folds)
+    listed, excluded = _without_known_bad(source, _listing(source, chosen[1], artist_of))
+    collection = _labelled(source, listed, excluded, max_missing)
+    collection = replace(collection, splits=_splits(source, chosen, listed, collection, seed))
     return replace(collection, notes=(*listed.notes, *notes_on(collection)))
 
 

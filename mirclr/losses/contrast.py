@@ -6,6 +6,7 @@ other item, except items of its own group (the same artist, say), which are more
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,9 +17,9 @@ from mirclr.losses.fused import FusedContrast, RowLoss
 
 
 def check_options(temperature: float, chunk: int) -> None:
-    """Raises ValueError unless both are positive."""
-    if not temperature > 0:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+    """Raises ValueError unless the temperature is a positive number and the chunk at least one row."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
     if chunk < 1:
         raise ValueError(f"chunk must be >= 1 row, got {chunk}")
 

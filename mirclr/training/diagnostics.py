@@ -20,7 +20,7 @@ _BLOCK = 1024  # rows of a similarity matrix held at once: N x N never is
 _TIE = 1e-9  # cosines this close are one value that was rounded twice
 
 # Spread is sqrt(1 - mean cosine of all pairs), so this is a mean cosine of 0.999: tracks 2.6 degrees apart. Rounding to
-# bfloat16 alone gives 0.002. An untrained residual encoder, whose vectors share a large mean, gives 0.25 to 0.35 on
+# bfloat16 alone gives 0.001. An untrained residual encoder, whose vectors share a large mean, gives 0.25 to 0.35 on
 # 40 real tracks (and an effective rank of 18 to 33).
 COLLAPSED_SPREAD = 0.03
 # The differences between tracks lie on one line, or a line and a little: two independent properties do not fit.

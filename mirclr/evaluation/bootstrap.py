@@ -7,6 +7,8 @@ treat them as independent and print intervals that are too narrow, so whole arti
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mirclr.seeds import generator
@@ -29,20 +31,23 @@ def track_weights(groups: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """The middle `level` of the draws `(B,)`, leaving out undefined ones; (nan, nan) when none is defined."""
-    known = values[~np.isnan(values)]
+    """The middle `level` of the draws `(B,)`, leaving out undefined ones; (nan, nan) when none is defined.
+
+    Its ends are draws, the k-th from either side, k such that zero lies outside just when `p_value` is below
+    1 - `level`: the number and the interval printed beside it cannot contradict each other.
+    """
+    known = np.sort(values[~np.isnan(values)])
     if not known.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    outside = max(0, math.ceil(round((1 - level) / 2 * (known.size + 1), 6)) - 2)
+    return float(known[outside]), float(known[-1 - outside])
 
 
 def p_value(differences: np.ndarray) -> float:
     """Two-sided p of "no difference" from the draws `(B,)` of a paired difference.
 
     Twice the share of draws on the far side of zero, plus one draw so that it is never 0; draws at exactly zero
-    count on both sides. It falls below 0.05 just when the 95 % interval of the difference leaves zero out, so the
-    number and the interval printed beside it cannot contradict each other. nan when no draw is defined.
+    count on both sides. nan when no draw is defined.
     """
     known = differences[~np.isnan(differences)]
     if not known.size:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from mirclr.errors import UsageError
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
 
 Kind = Literal["chance", "handcrafted", "random-init", "trained"]
-CHANCE, RANDOM = "chance", "random-init"
+CHANCE: Final = "chance"
+RANDOM: Final = "random-init"
 Encoder = TypeVar("Encoder", bound=Extractor)
 
 

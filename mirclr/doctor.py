@@ -201,6 +201,7 @@ def _write_av(path: Path, rate: int, container: str, codec: str) -> None:
         stream = file.add_stream(codec, rate=rate, layout="mono")
         if not isinstance(stream, av.AudioStream):
             raise ValueError(f"{codec} is not an audio codec")
+        stream.bit_rate = 64_000  # without one, ffmpeg's WMA encoder refuses a mono stream
         frame = av.AudioFrame.from_ndarray(_tone(rate)[None], format="fltp", layout="mono")
         frame.sample_rate = rate
         for packet in (*stream.encode(frame), *stream.encode(None)):

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
+import mirclr
 from mirclr.config import nearest
 from mirclr.errors import UsageError
 
+# Known to be there: a folder called `recipes` beside the package may belong to somebody else.
+FIRST = "demo.yaml"
+
 
 def shipped_folder() -> Path:
-    """The recipes that came with mirclr: beside this file when installed, `recipes/` at the top of a checkout."""
-    inside = Path(__file__).with_name("shipped")
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "recipes"
+    """The recipes that came with mirclr: `recipes/` at the top of a checkout, under share/mirclr when installed.
+
+    Raises UsageError when they are in neither place.
+    """
+    checkout = Path(mirclr.__file__).resolve().parents[1] / "recipes"
+    installed = (Path(str(file.locate())).resolve() for file in importlib.metadata.files("mirclr") or ())
+    for file in (checkout / FIRST, *(f for f in installed if f.parts[-4:] == ("share", "mirclr", "recipes", FIRST))):
+        if file.is_file():
+            return file.parent
+    raise UsageError("no recipes came with this installation of mirclr: give the path of a recipe file")
 
 
 def shipped() -> dict[str, Path]:

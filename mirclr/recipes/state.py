@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from mirclr import __version__
 from mirclr.errors import ConfigError, UsageError
+from mirclr.files import write_atomic
 from mirclr.recipes.plan import Plan, Step
 from mirclr.recipes.step import Outcome
 
@@ -113,7 +113,8 @@ class State:
     def _save(self, step_id: str, entry: dict[str, Any]) -> None:
         self._steps[step_id] = entry
         text = json.dumps({"format": FORMAT, "recipe": self._recipe, "steps": self._steps}, indent=2) + "\n"
-        write_atomically(self.path, text)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.path, text)
 
 
 def _read(path: Path, recipe: str) -> dict[str, dict[str, Any]]:
@@ -137,13 +138,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The whole text or the old file, never half of it, whatever happens to the machine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)

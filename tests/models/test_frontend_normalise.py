@@ -1,0 +1,70 @@
+"""Fixed normalisation: the statistics of all frames however they are batched, saved with the model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from mirclr.models.frontend_normalise import Normalise
+
+
+def frames(batch: int = 12) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    offsets = torch.linspace(-13, 3, 6)[:, None]
+    return offsets + torch.linspace(0.5, 3, 6)[:, None] * torch.randn(batch, 6, 40, generator=generator)
+
+
+@pytest.mark.parametrize("cuts", [[12], [1] * 12, [5, 7]])
+def test_bands_come_out_standardised_however_they_are_batched(cuts: list[int]) -> None:
+    out = Normalise(6).fit(frames().split(cuts))(frames()).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(out.mean(dim=1), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.std(dim=1, unbiased=False), torch.ones(6), atol=1e-5, rtol=0)
+
+
+def test_one_number_for_all_bands_keeps_their_differences() -> None:
+    out = Normalise(1).fit([frames()])(frames())
+    assert out.mean().item() == pytest.approx(0, abs=1e-5)
+    assert out.std(unbiased=False).item() == pytest.approx(1, abs=1e-5)
+    assert out[:, 5].mean() - out[:, 0].mean() > 1
+
+
+def test_unfitted_changes_nothing_and_a_single_spectrogram_needs_no_batch() -> None:
+    assert torch.equal(Normalise(6)(frames()), frames())
+    fitted = Normalise(6).fit([frames()])
+    assert torch.equal(fitted(frames()[0]), fitted(frames())[0])
+
+
+def test_fitting_again_forgets_the_first_data() -> None:
+    once, twice = Normalise(6).fit([frames()]), Normalise(6).fit([100 + frames()]).fit([frames()])
+    assert torch.equal(once.mean, twice.mean)
+    assert torch.equal(once.std, twice.std)
+
+
+def test_far_from_zero_the_spread_keeps_its_digits() -> None:
+    fitted = Normalise(6).fit((1e6 + frames()).double().split(3))
+    want = (1e6 + frames()).double().transpose(0, 1).flatten(1).std(dim=1, unbiased=False)
+    torch.testing.assert_close(fitted.std[:, 0].double(), want, rtol=1e-5, atol=0)
+
+
+def test_a_silent_band_is_not_blown_up() -> None:
+    quiet = frames()
+    quiet[:, 5] = -13.8 + 1e-4 * quiet[:, 5]
+    assert Normalise(6).fit([quiet])(quiet)[:, 5].abs().max() < 0.02  # standardised it would reach 3
+
+
+def test_it_travels_in_the_state_dict() -> None:
+    fitted, other = Normalise(6).fit([frames()]), Normalise(6)
+    other.load_state_dict(fitted.state_dict())
+    assert torch.equal(other(frames()), fitted(frames()))
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(ValueError, match="no frames were given"):
+        Normalise(6).fit([])
+    with pytest.raises(ValueError, match="not finite"):
+        Normalise(6).fit([frames(), frames() / 0])
+    with pytest.raises(ValueError, match=r"\(12, 6, 40\) is not \(B, F, N\) with 4 bands"):
+        Normalise(4).fit([frames()])
+    with pytest.raises(ValueError, match="with 6 bands"):
+        Normalise(6).fit([frames()[0]])

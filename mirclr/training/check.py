@@ -27,7 +27,7 @@ def check_config(config: PretrainConfig, source: str) -> None:
     _attempt(problems, "loss", build_loss, config.loss.name, **config.loss.options)
     for domain in ("wave", "spec"):
         parts = [part.model_dump() for part in getattr(config.augment, domain)]
-        _attempt(problems, f"augment.{domain}", build_chain, parts, domain)
+        _attempt(problems, f"augment.{domain}", build_chain, parts, domain, config.audio.sample_rate)
     if config.cache.level == "mel" and not spectrogram_level(config):
         problems.append("cache.level: 'mel' cannot serve effects on samples or a trainable frontend; use 'auto'")
     if problems:

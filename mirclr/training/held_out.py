@@ -1,4 +1,4 @@
-"""Tracks the loss never sees, and the question asked of them at every report: does one end of a track find the other?"""
+"""Tracks the loss never sees, and what every report asks of them: does one end of a track find the other?"""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from mirclr.models.embedder import Embedder
-from mirclr.models.frontend import LogMel
 from mirclr.seeds import generator
-from mirclr.training.diagnostics import effective_rank, same_track_retrieval
+from mirclr.training.diagnostics import Geometry, geometry
 from mirclr.training.material import Material
 from mirclr.training.views import read_crop
 
-FEWEST, MOST, DISTRACTORS = 4, 200, 100
+FEWEST, MOST, BLOCK = 4, 200, 64
 
 
 def hold_out(count: int, share: float, seed: int) -> np.ndarray:
@@ -28,45 +27,34 @@ def hold_out(count: int, share: float, seed: int) -> np.ndarray:
 
 
 class HeldOut:
-    """One crop early and one late in every held-out track; crops of up to 100 training tracks as distractors."""
+    """One crop near the beginning and one near the end of every held-out track."""
 
     def __init__(self, material: Material, held: np.ndarray) -> None:
-        ids = list(material.tracks["id"])
-        others = [i for i in range(len(ids)) if i not in set(held.tolist())][:DISTRACTORS]
-        self.held = held
-        self._queries = [self._crop(material, ids[i], 0.1) for i in held]
-        self._keys = [self._crop(material, ids[i], 0.9) for i in [*held, *others]]
+        ids = [str(material.tracks["id"].iloc[row]) for row in held]
         self.level = material.level
+        self._early = [self._crop(material, track, 0.1) for track in ids]
+        self._late = [self._crop(material, track, 0.9) for track in ids]
 
     @staticmethod
     def _crop(material: Material, track: str, place: float) -> np.ndarray:
-        """The crop at `place` (0..1) of a track, kept within one contiguous piece."""
+        """The crop at `place` (0..1) of the first or last contiguous piece of a track."""
         spans = material.store.spans(track)
-        span = spans[0] if place < 0.5 else spans[-1]
-        start = span.start + round(max(0, span.length - material.clip) * place)
+        first, length, _ = spans[0] if place < 0.5 else spans[-1]
+        start = first + round(max(0, length - material.clip) * place)
         return read_crop(material.store, track, start, material.clip)
 
     @torch.inference_mode()
-    def _embed(self, embedder: Embedder, frontend: LogMel, crops: list[np.ndarray], device: torch.device) -> Tensor:
+    def _embed(self, embedder: Embedder, crops: list[np.ndarray], device: torch.device) -> Tensor:
         parts = []
-        for first in range(0, len(crops), 64):
-            batch = torch.from_numpy(np.stack(crops[first : first + 64])).to(device).float()
-            spectrogram = frontend(batch / 32768) if self.level == "samples" else batch.transpose(1, 2)
+        for first in range(0, len(crops), BLOCK):
+            batch = torch.from_numpy(np.stack(crops[first : first + BLOCK])).to(device).float()
+            samples = self.level == "samples"
+            spectrogram = embedder.frontend(batch / 32768) if samples else batch.transpose(1, 2)
             parts.append(embedder.from_spectrogram(spectrogram).float().cpu())
         return torch.cat(parts)
 
-    def judge(self, embedder: Embedder, device: torch.device) -> dict[str, float]:
-        """Recall@1 and mean reciprocal rank of the late crop given the early one, and the effective rank of all.
-
-        An empty dictionary when nothing is held out.
-        """
-        if not len(self.held):
-            return {}
-        queries = self._embed(embedder, embedder.frontend, self._queries, device)
-        keys = self._embed(embedder, embedder.frontend, self._keys, device)
-        found = same_track_retrieval(queries.numpy(), keys.numpy())
-        return {
-            "held_out_recall_at_1": float(found.recall_at_1),
-            "held_out_mrr": float(found.mrr),
-            "embedding_effective_rank": float(effective_rank(keys.numpy())),
-        }
+    def judge(self, embedder: Embedder, device: torch.device) -> Geometry | None:
+        """The geometry of the two views of the held-out tracks; None when nothing is held out."""
+        if not self._early:
+            return None
+        return geometry(self._embed(embedder, self._early, device), self._embed(embedder, self._late, device))

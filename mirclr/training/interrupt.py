@@ -33,7 +33,7 @@ class StopWish:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopWish]:
-    """A `StopWish` for SIGINT and SIGTERM; outside the main thread, where Python allows no handlers, it stays silent."""
+    """A `StopWish` for SIGINT and SIGTERM; silent outside the main thread, where Python allows no handlers."""
     wish = StopWish()
     if threading.current_thread() is threading.main_thread():
         wish.catch(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""From a track table to what the loop reads: samples in a store, log-mel in a second one where no samples are needed."""
+"""From a track table to what the loop reads: samples in a store, log-mel in a second one where that is enough."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def prepare(tracks: pd.DataFrame, config: PretrainConfig) -> Work[Material]:
 
 
 def _distinct(tracks: pd.DataFrame, store: RaggedStore) -> pd.DataFrame:
-    """Rows with sound in the store, one per id and per decoded content, sorted by id: the order of files is no input."""
+    """Rows with sound in the store, one per id and decoded content, sorted by id: the order of files is no input."""
     kept = tracks[[i in store for i in tracks["id"]]].drop_duplicates("id").sort_values("id")
     if "audio_id" in kept:
         again = kept["audio_id"].notna() & kept.duplicated("audio_id")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from mirclr.config import PretrainConfig
@@ -21,7 +20,7 @@ from mirclr.errors import Interrupted, TrainingError
 from mirclr.features.encoder_file import save_encoder
 from mirclr.reports import Progress, Work
 from mirclr.training.check import check_config
-from mirclr.training.diagnostics import alignment, collapse_verdict, effective_rank, spread, uniformity
+from mirclr.training.diagnostics import Geometry, collapse_verdict, geometry
 from mirclr.training.interrupt import StopWish, stop_on_signal
 from mirclr.training.material import prepare
 from mirclr.training.run import Run, open_run
@@ -124,12 +123,14 @@ def _learn(run: Run, meter: Meter, loaded: Loaded) -> float:
 
 def _report(run: Run, meter: Meter) -> None:
     """Measure, write the report, keep the checkpoint; end the run when the representation collapsed."""
-    row = _measured(run, meter)
+    assert meter.projected is not None, "a report follows at least one step"
+    batch = geometry(meter.projected[0], meter.projected[1])
+    row = _measured(run, meter, batch)
     run.journal.write(row)
     run.board.write(row)
     run.at.last_report = run.at.step
     run.plan.replan(run.at.step, run.elapsed_s, run.elapsed_s / run.at.step)
-    score = row.get("held_out_mrr", -1.0)
+    score = row.get("held_out_reciprocal_rank", -1.0)
     best = score > run.at.best
     if best:
         run.at.best, run.at.best_step = score, run.at.step
@@ -137,16 +138,16 @@ def _report(run: Run, meter: Meter) -> None:
         run.save(best=best)
         meter.saved = time.monotonic()
     meter.restart()
-    problem = collapse_verdict(meter.projected.flatten(0, 1).numpy()) if meter.projected is not None else None
-    if problem:
+    problem = collapse_verdict(batch)
+    if problem and run.plan.progress(run.at.step) > run.config.optim.warmup:
         raise TrainingError(f"stopped at step {run.at.step}: {problem}")
 
 
-def _measured(run: Run, meter: Meter) -> dict[str, Any]:
-    """The report: means over the steps since the last one, diagnostics of the last batch, held-out retrieval."""
+def _measured(run: Run, meter: Meter, batch: Geometry) -> dict[str, Any]:
+    """The report: means over the steps since the last one, the geometry of the last batch's projections, and that of
+    the averaged encoder's embeddings of the held-out tracks."""
     losses, took = run.journal.losses_since(run.at.last_report), max(1e-9, time.monotonic() - meter.began)
-    assert meter.projected is not None, "a report follows at least one step"
-    first, second, flat = meter.projected[0].numpy(), meter.projected[1].numpy(), meter.projected.flatten(0, 1).numpy()
+    held = run.held.judge(run.learner.ema, run.learner.fabric.device)
     return {
         "kind": "epoch",
         "step": run.at.step,
@@ -155,11 +156,8 @@ def _measured(run: Run, meter: Meter) -> dict[str, Any]:
         "learning_rate": run.journal.rows[-1]["learning_rate"],
         "clips_per_s": meter.clips / took,
         "data_share": meter.data_s / took,
-        "alignment": alignment(first, second),
-        "uniformity": uniformity(flat),
-        "effective_rank": effective_rank(flat),
-        "spread": spread(flat),
-        **run.held.judge(run.learner.ema, run.learner.fabric.device),
+        **{f"batch_{name}": value for name, value in asdict(batch).items()},
+        **({f"held_out_{name}": value for name, value in asdict(held).items()} if held else {}),
     }
 
 

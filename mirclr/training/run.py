@@ -16,6 +16,7 @@ from torch import Tensor
 from mirclr.config import PretrainConfig, dump
 from mirclr.errors import TrainingError, UsageError
 from mirclr.files import write_atomic
+from mirclr.training.artists import artist_keys
 from mirclr.training.board import Board
 from mirclr.training.checkpoint import BEST, LAST, Header, Position, load_checkpoint, save_checkpoint
 from mirclr.training.device import make_fabric
@@ -25,7 +26,7 @@ from mirclr.training.learner import Learner
 from mirclr.training.material import Material
 from mirclr.training.schedules import Plan
 from mirclr.training.source import Loaded, Source
-from mirclr.training.views import Sampler, artist_keys
+from mirclr.training.views import Sampler
 
 DEFAULT_MINUTES = 10.0
 
@@ -78,14 +79,9 @@ class Run:
         return self.source.views(loaded, self.learner.bare.embedder.frontend, self.learner.fabric.device)
 
 
-def spans_of(material: Material) -> list[list[tuple[int, int, float]]]:
-    """Per track its contiguous pieces, as the sampler wants them."""
-    return [[(s.start, s.length, s.source_start_s) for s in material.store.spans(i)] for i in material.tracks["id"]]
-
-
 def _training_rows(material: Material, held: np.ndarray) -> Material:
     """The material without the held-out tracks."""
-    tracks = material.tracks.drop(index=held).reset_index(drop=True)
+    tracks = material.tracks.drop(index=list(held)).reset_index(drop=True)
     return Material(tracks, material.store, material.clip, material.step_s, material.level, material.quarantine)
 
 
@@ -94,14 +90,15 @@ def make_source(material: Material, config: PretrainConfig) -> Source:
     sampler = Sampler(
         config.seed,
         list(material.tracks["id"]),
-        spans_of(material),
+        [material.store.spans(track) for track in material.tracks["id"]],
         artist_keys(material.tracks),
         clip=material.clip,
+        step_s=material.step_s,
+        batch=config.optim.batch,
         count=config.views.count,
         min_distance=config.views.min_distance_s / material.step_s,
         artist_positive=config.views.artist_positive,
         mask_same_artist=config.views.mask_same_artist,
-        batch=config.optim.batch,
     )
     return Source(material, sampler, config)
 

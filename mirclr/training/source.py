@@ -41,8 +41,9 @@ class Source:
     def __init__(self, material: Material, sampler: Sampler, config: PretrainConfig) -> None:
         self.material, self.sampler, self.config = material, sampler, config
         self.ids = list(material.tracks["id"])
-        self.wave = build_chain([p.model_dump() for p in config.augment.wave], "wave")
-        self.spec = build_chain([p.model_dump() for p in config.augment.spec], "spec")
+        rate = config.audio.sample_rate
+        self.wave = build_chain([part.model_dump() for part in config.augment.wave], "wave", rate)
+        self.spec = build_chain([part.model_dump() for part in config.augment.spec], "spec", rate)
 
     def plans(self, epoch: int, batch: int) -> Iterator[tuple[int, int, Batch]]:
         """Epoch, batch number and planned crops, without end, from a position on."""
@@ -53,17 +54,19 @@ class Source:
 
     def load(self, epoch: int, index: int, planned: Batch) -> Loaded:
         """Read the crops and draw the effects' parameters of one batch."""
-        places = [(t, v, s) for v in range(planned.track.shape[1]) for t, s in self._view(planned, v)]
-        crops = np.stack([read_crop(self.material.store, self.ids[t], s, self.material.clip) for t, _, s in places])
-        # One generator per crop and domain, named by the crop's anchor: a partner's track may serve two anchors.
-        anchors = [(v, self.ids[a]) for v in range(planned.track.shape[1]) for a in planned.track[:, 0]]
-        wave = self.wave.draw([generator(self.config.seed, epoch, i, v, "wave") for v, i in anchors if self.wave.steps])
-        spec = self.spec.draw([generator(self.config.seed, epoch, i, v, "spec") for v, i in anchors if self.spec.steps])
-        return Loaded(crops, wave, spec, planned, epoch, index)
+        store, clip = self.material.store, self.material.clip
+        places = zip(planned.track.T.ravel().tolist(), planned.start.T.ravel().tolist(), strict=True)
+        crops = np.stack([read_crop(store, self.ids[track], start, clip) for track, start in places])
+        # Named by the item's own track and visit: a partner's track may serve two items, and must not draw the same.
+        items = list(zip(planned.track[:, 0].tolist(), planned.visit.tolist(), strict=True))
+        who = [(epoch, track, visit, view) for view in range(planned.track.shape[1]) for track, visit in items]
+        return Loaded(
+            crops, self._draw(self.wave, who, "wave"), self._draw(self.spec, who, "spec"), planned, epoch, index
+        )
 
-    @staticmethod
-    def _view(planned: Batch, view: int) -> Iterator[tuple[int, int]]:
-        return zip(planned.track[:, view].tolist(), planned.start[:, view].tolist(), strict=True)
+    def _draw(self, chain: Chain, who: list[tuple[int, int, int, int]], domain: str) -> Drawn:
+        """One generator per crop and domain; an empty chain needs none."""
+        return chain.draw([generator(self.config.seed, *place, domain) for place in who] if chain.steps else [])
 
     def batches(self, epoch: int, batch: int, workers: int) -> Iterator[Loaded]:
         """Loaded batches from a position on; `workers` threads read ahead, 0 reads when asked."""

@@ -27,8 +27,9 @@ def outlook(reports: Sequence[Mapping[str, Any]], plan: Plan, elapsed_s: float, 
     the last quarter of the reports.
     """
     steps = reports[-1]["step"] if reports else 0
-    did = f"{steps} steps in {time_text(elapsed_s)}; every track was seen about {steps * batch / max(1, tracks):.0f} times"
-    scores = [r["held_out_mrr"] for r in reports if "held_out_mrr" in r]
+    seen = steps * batch / max(1, tracks)
+    did = f"{steps} steps in {time_text(elapsed_s)}; every track was seen about {seen:.0f} times"
+    scores = [r["held_out_reciprocal_rank"] for r in reports if "held_out_reciprocal_rank" in r]
     quarter = len(scores) // 4
     if quarter < 2:
         return f"{did}. Too few held-out reports to say what more time would buy"

@@ -23,6 +23,7 @@ from mirclr.audio.store_format import (
     end_of,
     read_description,
     read_index,
+    settings_file,
 )
 from mirclr.errors import CacheError
 
@@ -66,6 +67,11 @@ class RaggedStore:
             for row_id in rows:
                 store._verify(row_id)
         return store
+
+    @staticmethod
+    def exists(folder: str | Path) -> bool:
+        """Whether a store was ever made in `folder`."""
+        return settings_file(Path(folder)).exists()
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ class StoreWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._wanted = (str(np.dtype(dtype)), columns, plain(settings))
         self._pending: dict[str, Row] = {}
+        self._committed = time.monotonic()
         self._lock = _lock(self.folder)
         try:
             self._open()
@@ -184,6 +186,13 @@ class StoreWriter:
         self._index_end += len(lines)
         self._rows.update(self._pending)
         self._pending.clear()
+        self._committed = time.monotonic()
+
+    def commit_due(self) -> None:
+        """Commit when 32 MB or 2 s of rows are waiting: a kill then loses little, and a disk is asked seldom."""
+        waiting = self.pending_steps * (self._description.step_bytes if self._description else 0)
+        if waiting > 32 << 20 or time.monotonic() - self._committed > 2.0:
+            self.commit()
 
     def append(self, row_id: str, row: np.ndarray, spans: Sequence[tuple[int, int, float]]) -> None:
         """`add` and `commit` one row."""

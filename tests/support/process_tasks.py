@@ -1,0 +1,31 @@
+"""Functions for worker processes: some work, some die, some hang."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from mirclr.errors import AudioError
+
+
+def task(item: str) -> str:
+    """Upper case; except that some items kill, hang or refuse, and `once:PATH` kills only where PATH is not yet."""
+    if item == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if item == "hang":
+        time.sleep(600)
+    if item == "refuse":
+        raise AudioError(item, "not_audio", "a test")
+    if item == "bug":
+        raise ZeroDivisionError("a bug")
+    if item.startswith("once:") and not Path(item[5:]).exists():
+        Path(item[5:]).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item.upper()
+
+
+def threads(_: int) -> str | None:
+    """What a worker is told about threads."""
+    return os.environ.get("OMP_NUM_THREADS")

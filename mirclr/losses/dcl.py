@@ -10,7 +10,8 @@ from mirclr.losses.contrast import check_options, contrast
 
 def decoupled(negatives: Tensor, positives: Tensor) -> Tensor:
     """`(c,)` rows: `n - mean of p`, 0 where there is no negative."""
-    return torch.where(negatives.isfinite(), negatives - positives.mean(dim=1), 0.0)
+    # Not isfinite: NaN has to come out as NaN, or a run that has diverged would read as one without a loss.
+    return torch.where(negatives.isneginf(), 0.0, negatives - positives.mean(dim=1))
 
 
 class DCL(nn.Module):

@@ -40,19 +40,21 @@ class FusedContrast(torch.autograd.Function):
         row_loss: RowLoss,
     ) -> Tensor:
         """rows `(R, P)`, columns `(C, P)`, positives `(R, K)`, labels `(R,)` and `(C,)` to a scalar."""
-        wanted = ctx.needs_input_grad[:3]
+        learning = any(ctx.needs_input_grad[:3])
         row_grad, column_grad, positive_grad = (torch.zeros_like(x) for x in (rows, columns, positives))
         total = rows.new_zeros(())
         for start in range(0, len(rows), chunk):
             part = slice(start, start + chunk)
             blocked = row_labels[part, None] == column_labels[None, :]
             negatives, softmax = _negatives((rows[part] @ columns.T).div_(temperature), blocked)
+            if not learning:
+                total += row_loss(negatives, positives[part]).sum()
+                continue
             losses, slopes, positive_grad[part] = _with_slopes(row_loss, negatives, positives[part])
             total += losses.sum()
-            if wanted[0] or wanted[1]:
-                pull = softmax.mul_(slopes[:, None] / temperature)
-                torch.mm(pull, columns, out=row_grad[part])
-                column_grad.addmm_(pull.T, rows[part])
+            pull = softmax.mul_(slopes[:, None] / temperature)
+            torch.mm(pull, columns, out=row_grad[part])
+            column_grad.addmm_(pull.T, rows[part])
         count = len(rows)
         ctx.save_for_backward(row_grad.div_(count), column_grad.div_(count), positive_grad.div_(count))
         return total / count

@@ -93,6 +93,23 @@ def test_a_projection_of_zeros_gives_no_nan(name: str) -> None:
     assert z.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_nan_comes_out_as_nan(name: str) -> None:
+    z = projections(6, dtype=torch.float32)
+    z[1, 3, 0] = torch.nan
+    assert build_loss(name)(z).isnan()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_value_needs_no_gradients(name: str) -> None:
+    loss, z = build_loss(name, chunk=7), projections(9)
+    value = loss(z.clone().requires_grad_(), GROUPS).detach()
+    with torch.no_grad():
+        assert loss(z, GROUPS) == value
+    with torch.inference_mode():
+        assert loss(z, GROUPS) == value
+
+
 def saved_bytes(items: int) -> int:
     """Bytes that autograd keeps between forward and backward."""
     kept: dict[int, int] = {}

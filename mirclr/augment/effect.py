@@ -50,9 +50,9 @@ class Effect:
     """Base of every augmentation. An entry is a frozen dataclass whose fields are made by `option`.
 
     Class attributes: `name` in the table; `domain`, "wave" for `(B, T)` samples or "spec" for `(B, F, N)` natural-log
-    mel power; `changes`, what it may destroy among tempo, key, pitch, timbre, loudness, order and content; `neutral`,
-    the parameters that change nothing (empty when no parameters do); `mixes`, whether `apply` needs a `background`;
-    `ordered`, pairs of options of which the first may not exceed the second.
+    mel power; `changes`, what it may destroy among tempo, key, pitch, timbre, loudness, order, content and phase;
+    `neutral`, the parameters that change nothing; `mixes`, whether `apply` needs a `background`; `ordered`, pairs of
+    options of which the first may not exceed the second.
 
     Raises ValueError naming every option that is out of its range.
     """

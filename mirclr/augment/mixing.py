@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mirclr.augment.effect import Effect, option
+from mirclr.augment.waveform import added
 
 
 def partners(u: np.ndarray) -> np.ndarray:
@@ -50,3 +52,30 @@ class BackgroundMix(Effect):
             raise ValueError(f"{self.name} needs a background of shape {tuple(batch.shape)}")
         # log((1 - λ) e^a + λ e^b) = log1p(-λ) + logaddexp(a, b + logit λ): one pass less over the batch.
         return torch.logaddexp(batch, background + torch.logit(share)).add_(torch.log1p(-share))
+
+
+@dataclass(frozen=True)
+class WaveMix(Effect):
+    """Adds the samples of a background, softer than the item by a number of decibels (root mean square)."""
+
+    name: ClassVar[str] = "wave_mix"
+    domain: ClassVar[str] = "wave"
+    changes: ClassVar[tuple[str, ...]] = ("content",)
+    neutral: ClassVar[Mapping[str, float]] = {"snr_db": math.inf}
+    mixes: ClassVar[bool] = True
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_snr_db", "max_snr_db"),)
+
+    min_snr_db: float = option(2.0, "the item stays the louder one, as with a share of 0.4", low=-20, high=100)
+    max_snr_db: float = option(20.0, "a neighbour's radio", low=-20, high=100)
+
+    @property
+    def draws(self) -> int:
+        return 1
+
+    def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
+        return {"snr_db": self.min_snr_db + u[:, 0] * (self.max_snr_db - self.min_snr_db)}
+
+    def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
+        if background is None:
+            raise ValueError(f"{self.name} needs a background of shape {tuple(batch.shape)}")
+        return added(batch, background, drawn["snr_db"])

@@ -9,14 +9,24 @@ from typing import Any
 
 from mirclr.augment.chain import Chain, Step
 from mirclr.augment.effect import Effect
-from mirclr.augment.mixing import BackgroundMix
+from mirclr.augment.filters import BandPass, HighPass, LowPass, RandomEq
+from mirclr.augment.mixing import BackgroundMix, WaveMix
 from mirclr.augment.spectrogram import FrequencyMask, FrequencyShift, SpecGain, TimeMask, TimeWarp
 from mirclr.augment.spectrum_shape import SpecEq, SpecHighPass, SpecLowPass
+from mirclr.augment.waveform import Gain, Noise, Polarity
 from mirclr.config import nearest
 
 EFFECTS: dict[str, type[Effect]] = {
     effect.name: effect
     for effect in (
+        Gain,
+        Polarity,
+        Noise,
+        LowPass,
+        HighPass,
+        BandPass,
+        RandomEq,
+        WaveMix,
         BackgroundMix,
         SpecEq,
         SpecGain,
@@ -39,7 +49,7 @@ def _option_problems(effect: type[Effect], options: Mapping[str, Any]) -> list[s
 def _part_problems(part: Mapping[str, Any], domain: str) -> list[str]:
     """Everything wrong with a part but the ranges of its options."""
     name, p = part.get("name"), part.get("p", 1.0)
-    if name not in EFFECTS:
+    if not isinstance(name, str) or name not in EFFECTS:
         usable = [key for key, effect in EFFECTS.items() if effect.domain == domain]
         return [f"unknown effect {name!r}.{nearest(str(name), usable)}"]
     effect, problems = EFFECTS[name], []

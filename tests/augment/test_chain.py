@@ -102,6 +102,8 @@ def test_every_mistake_is_named_at_once() -> None:
         {"name": "spec_eq", "max_db": 100, "points": 2.5},
         {"name": "spec_low_pass", "lowest_corner": 0.9, "highest_corner": 0.3},
         {"p": 0.5},
+        {"name": ["time_mask"]},
+        {"name": "spec_gain", "p": float("nan"), "max_db": float("nan")},
     ]
     with pytest.raises(ValueError, match=r"effect 1: unknown effect 'time_maks'\. Did you mean 'time_mask'") as error:
         build_chain(parts, "spec")
@@ -112,6 +114,8 @@ def test_every_mistake_is_named_at_once() -> None:
     assert "max_db must be a number in 0..40, got 100; points must be a whole number in 2..32, got 2.5" in text
     assert "effect 5: spec_low_pass: lowest_corner=0.9 must not exceed highest_corner=0.3" in text
     assert "effect 6: unknown effect None" in text
+    assert "effect 7: unknown effect ['time_mask']" in text
+    assert "effect 8: spec_gain: p must be a number in 0..1, got nan" in text
 
 
 def test_an_unknown_domain_is_refused() -> None:

@@ -30,7 +30,7 @@ def rngs(seed: int = 0, size: int = SIZE) -> list[np.random.Generator]:
 def neutral_parameters(effect: Effect, batch: torch.Tensor) -> dict[str, torch.Tensor]:
     drawn = effect.parameters(np.full((len(batch), effect.draws), 0.5))
     values = {
-        key: np.full_like(value, effect.neutral.get(key, 0)) if key in effect.neutral else value
+        key: np.full_like(value, effect.neutral[key]) if key in effect.neutral else value
         for key, value in drawn.items()
     }
     return {key: torch.from_numpy(value).to(batch.dtype) for key, value in values.items()}
@@ -98,10 +98,10 @@ def test_items_with_the_effect_off_pass_through_bit_for_bit(effect: type[Effect]
 @every_effect
 def test_neutral_parameters_are_the_identity(effect: type[Effect]) -> None:
     made, batch = effect(), batch_for(effect, torch.float64)
-    if effect.neutral:
-        assert set(effect.neutral) <= set(made.parameters(np.full((1, made.draws), 0.5)))
-        out = made.apply(batch, neutral_parameters(made, batch), batch_for(effect, torch.float64, seed=1))
-        torch.testing.assert_close(out, batch, rtol=1e-9, atol=1e-9)
+    assert effect.neutral
+    assert set(effect.neutral) <= set(made.parameters(np.full((1, made.draws), 0.5)))
+    out = made.apply(batch, neutral_parameters(made, batch), batch_for(effect, torch.float64, seed=1))
+    torch.testing.assert_close(out, batch, rtol=1e-9, atol=1e-9)
 
 
 @every_effect
@@ -130,7 +130,8 @@ def test_an_entry_describes_itself(effect: type[Effect]) -> None:
     assert effect.domain in ("wave", "spec")
     assert set(effect.changes) <= ASPECTS
     row = next(row for row in effect_rows() if row["name"] == effect.name)
-    assert row["what"].endswith((".", ":")) or row["what"]
+    assert row["what"].endswith((".", ")"))
+    assert row["changes"] == ", ".join(effect.changes) != ""
     assert all(f"{name}=" in row["options"] for name in inspect.signature(effect).parameters)
 
 

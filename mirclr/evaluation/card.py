@@ -36,7 +36,8 @@ class Row:
 @dataclass(frozen=True)
 class Report:
     """Everything `evaluate` found. `rows`: chance, then every extractor, then the means over seeds. `comparisons`
-    hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on."""
+    hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on;
+    `near_duplicates` pairs of track numbers that sound almost the same."""
 
     collection: str
     task: str
@@ -49,6 +50,7 @@ class Report:
     notes: tuple[str, ...]
     missing: tuple[str, ...]
     quarantine: pd.DataFrame
+    near_duplicates: tuple[tuple[int, int], ...]
     seed: int
     draws: int
 
@@ -82,6 +84,7 @@ class Report:
                 "comparisons": [asdict(c) for c in self.comparisons],
                 "notes": self.notes,
                 "missing": self.missing,
+                "near_duplicates": [[self.tracks["path"].iloc[i] for i in pair] for pair in self.near_duplicates],
                 "quarantine": self.quarantine.to_dict("records"),
             }
         )

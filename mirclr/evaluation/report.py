@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -11,11 +12,13 @@ from mirclr.errors import UsageError
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
 from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
+from mirclr.evaluation.retrieval import near_duplicates
 from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates
 from mirclr.evaluation.subject import Embed, Subject, embed_collection
 from mirclr.evaluation.verdict import Comparison, compare
 from mirclr.features.embed import embed_tracks
 from mirclr.features.extractor import Extractor
+from mirclr.features.handcrafted import MfccStatistics
 from mirclr.reports import Progress, Work
 
 
@@ -65,6 +68,7 @@ def _report(
         e = c.extractor
         rows.append(Row(c.name, c.kind, judged[c.name], e.dim, e.fingerprint, (*c.notes, *_fit_notes(judged[c.name]))))
     means = _family_means(asked, judged)
+    twice = tuple(near_duplicates(subject.vectors[MfccStatistics.name]))
     return Report(
         collection=collection.name,
         task=collection.task,
@@ -74,9 +78,10 @@ def _report(
         main=judge.main,
         rows=(*rows, *means.values()),
         comparisons=tuple(_comparisons(judge.main, asked, judged, means)),
-        notes=(*collection.notes, *_interval_notes(subject)),
+        notes=(*collection.notes, *_interval_notes(subject), *_duplicate_notes(subject, twice)),
         missing=collection.missing,
         quarantine=subject.quarantine,
+        near_duplicates=twice,
         seed=judge.seed,
         draws=judge.draws,
     )
@@ -105,14 +110,13 @@ def _comparisons(
         single = next(c.name for c in asked if c.family == family)
         return (means[family].name, means[family].judged) if family in means else (single, judged[single])
 
-    handcrafted = next(c.family for c in asked if c.kind == "handcrafted")
     trained = {c.family: c.rivals for c in asked if c.kind == "trained"}
     known = [key for key in (main, *ALSO_COMPARED) if key in judged[asked[0].name].measures]
     return [
         compare(key, row_of(family), row_of(rival))
         for key in known
         for family, twins in trained.items()
-        for rival in (twins, handcrafted)
+        for rival in (twins, MfccStatistics.name)
     ]
 
 
@@ -128,3 +132,14 @@ def _interval_notes(subject: Subject) -> tuple[str, ...]:
     if artists >= FEW_GROUPS:
         return ()
     return (f"only {artists} artists: intervals over fewer than {FEW_GROUPS} artists are narrower than they should be",)
+
+
+def _duplicate_notes(subject: Subject, twice: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
+    if not twice:
+        return ()
+    names = [" = ".join(os.path.basename(subject.tracks["path"].iloc[i]) for i in pair) for pair in twice[:3]]
+    more = ", ..." if len(twice) > len(names) else ""
+    return (
+        f"{len(twice)} pair(s) of tracks sound almost the same ({', '.join(names)}{more}): where the artist is the "
+        "same too, same-artist R@1 counts them as found, for every row alike",
+    )

@@ -19,7 +19,10 @@ Encoder = TypeVar("Encoder", bound=Extractor)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row to be judged. Rows of one `family` differ only in their seed; `rivals` is the family of untrained twins."""
+    """A row to be judged. Rows of one `family` differ only in their seed; `rivals` is the family of untrained twins.
+
+    `notes`: what a reader must know, from the extractor's optional attribute of that name.
+    """
 
     name: str
     kind: Kind
@@ -29,7 +32,6 @@ class Candidate:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know about this extractor, e.g. that it was trained on these very tracks."""
         return tuple(getattr(self.extractor, "notes", ()))
 
 

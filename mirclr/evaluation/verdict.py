@@ -21,6 +21,7 @@ SPOKEN: dict[str, tuple[str, bool]] = {
     "r2": ("R²", False),
     "mae": ("MAE", False),
     "rmse": ("RMSE", False),
+    "same_track_r1": ("same-track R@1", True),
     "artist_r1": ("same-artist R@1", True),
     "artist_map": ("same-artist mAP", True),
     "label_p10": ("artist-filtered precision@10", True),
@@ -62,6 +63,11 @@ def compare(measure: str, ours: tuple[str, Judged], rival: tuple[str, Judged]) -
 def value_text(measure: str, value: float) -> str:
     """`66.0 %` for shares, `0.812` for the rest."""
     return f"{100 * value:.1f} %" if SPOKEN[measure.partition(".")[2]][1] else f"{value:.3f}"
+
+
+def spread_text(measure: str, value: float) -> str:
+    """A deviation or an end of an interval in the unit of `value_text`, without its sign: `1.2`, `0.012`."""
+    return f"{100 * value:.1f}" if SPOKEN[measure.partition(".")[2]][1] else f"{value:.3f}"
 
 
 def _sentence(

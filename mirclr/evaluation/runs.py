@@ -1,0 +1,105 @@
+"""Run folders of `mirclr pretrain` as rows of a report: which differ only in their seed, and what each has heard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mirclr.datasets.collection import Collection
+from mirclr.errors import UsageError
+from mirclr.evaluation.card import Report
+from mirclr.evaluation.report import evaluate
+from mirclr.features.encoder_file import load_encoder
+from mirclr.reports import Work
+
+if TYPE_CHECKING:
+    from mirclr.features.encoder import EncoderExtractor
+
+CONFIG, TRACKS = "config.json", "tracks.csv"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """`encoders` by row name, `folders` of their runs (None: an encoder without one), `families` by row name."""
+
+    encoders: dict[str, EncoderExtractor]
+    folders: dict[str, Path | None]
+    families: dict[str, str]
+
+
+def evaluate_runs(
+    collection: Collection, paths: Sequence[Path], *, random_seeds: int = 3, seed: int = 0, device: str = "auto"
+) -> Work[Report]:
+    """`evaluate` for encoders on disk (see `open_runs`); raises what both raise."""
+    runs = open_runs(paths, device)
+    for name, encoder in runs.encoders.items():
+        encoder.notes = (*encoder.notes, *heard(runs.folders[name], collection))
+    report = yield from evaluate(
+        collection, runs.encoders, families=runs.families, random_seeds=random_seeds, seed=seed
+    )
+    return report
+
+
+def open_runs(paths: Sequence[Path], device: str = "auto") -> Runs:
+    """Load encoders from run folders, encoder folders or checkpoints.
+
+    Runs trained on the same tracks with the same configuration but for the seed are one family. A row is called as
+    the encoder calls itself, or by its path where two call themselves the same.
+    Raises CheckpointError on an encoder that cannot be loaded, UsageError on one given twice.
+    """
+    given = [os.path.abspath(path) for path in paths]
+    twice = sorted({path for path in given if given.count(path) > 1})
+    if twice:
+        raise UsageError(f"the encoder {twice[0]} is given twice")
+    loaded = [load_encoder(path, device) for path in paths]
+    own = [encoder.name for encoder in loaded]
+    names = [str(path) if own.count(name) > 1 else name for name, path in zip(own, paths, strict=True)]
+    folders = {name: run_folder(path) for name, path in zip(names, paths, strict=True)}
+    return Runs(dict(zip(names, loaded, strict=True)), folders, _families(folders))
+
+
+def run_folder(path: Path) -> Path | None:
+    """The run folder that a run folder, its `encoder/` or one of its checkpoints belongs to; None without one."""
+    return next((f for f in (path, path.parent, path.parent.parent) if (f / CONFIG).is_file()), None)
+
+
+def _families(folders: Mapping[str, Path | None]) -> dict[str, str]:
+    """The family of every row; one encoder alone is its own."""
+    members: dict[str, list[str]] = {}
+    for name, folder in folders.items():
+        members.setdefault(_recipe(folder) if folder else name, []).append(name)
+    several = [names for names in members.values() if len(names) > 1]
+    out = {name: name for name in folders}
+    for names in several:
+        out.update(dict.fromkeys(names, "trained" if len(several) == 1 else f"trained like {names[0]}"))
+    return out
+
+
+def _recipe(folder: Path) -> str:
+    """Digest of a run's configuration without its seed, and of the tracks it was given."""
+    settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    told = json.dumps({k: v for k, v in settings.items() if k != "seed"}, sort_keys=True)
+    heard_paths = "\n".join(sorted(_trained_paths(folder)))
+    return hashlib.blake2b(f"{told}\n{heard_paths}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def _trained_paths(folder: Path) -> set[str]:
+    """The files a run was given; none when it left no list."""
+    table = folder / TRACKS
+    if not table.is_file():
+        return set()
+    return set(pd.read_csv(table, usecols=["path"], dtype=str, encoding_errors="surrogateescape")["path"])
+
+
+def heard(folder: Path | None, collection: Collection) -> tuple[str, ...]:
+    """A note when pretraining heard tracks of `collection`, the tested ones among them."""
+    count = len(_trained_paths(folder) & set(collection.tracks["path"])) if folder else 0
+    total = len(collection.tracks)
+    return (f"pretraining heard {count} of these {total} tracks (sound, never their labels)",) if count else ()

@@ -22,7 +22,10 @@ VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 @dataclass(frozen=True)
 class Step:
-    """One step ready to run: its function, validated options, and the paths among them by argument."""
+    """One step ready to run: its function, validated options, and the paths among them by option.
+
+    `grows` and `names` are options among `reads`: see `Mark`.
+    """
 
     id: str
     run: str
@@ -31,6 +34,7 @@ class Step:
     reads: Mapping[str, Path]
     writes: Mapping[str, Path]
     grows: frozenset[str]
+    names: frozenset[str]
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -40,11 +44,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe with everything decided; `out` is the folder it writes to."""
+    """A recipe with everything decided; `out` is the folder it writes to.
+
+    `environment`: for every input that stands for an environment variable, its value by the variable's name.
+    """
 
     recipe: Recipe
     out: Path
     steps: tuple[Step, ...]
+    environment: Mapping[str, str]
 
 
 def make_plan(
@@ -73,7 +81,8 @@ def make_plan(
     problems += _misplaced(steps, out)
     if problems:
         raise ConfigError(recipe.source, problems)
-    return Plan(recipe, out, steps)
+    environment = {s.env: str(values[n]) for n, s in recipe.spec.inputs.items() if s.env and values[n] is not None}
+    return Plan(recipe, out, steps, environment)
 
 
 def _unknown_sets(recipe: Recipe, over: Mapping[str, Any]) -> list[str]:
@@ -143,12 +152,21 @@ def _step(
 
 
 def _with_paths(spec: StepSpec, function: StepFunction, options: Strict) -> Step:
-    marks = {name: mark for name, mark in marked(function).items() if getattr(options, name) is not None}
-    paths = {name: Path(getattr(options, name)).expanduser().absolute() for name in marks}
-    reads = {name: paths[name] for name, mark in marks.items() if mark.reads}
-    writes = {name: paths[name] for name, mark in marks.items() if mark.writes}
-    grows = frozenset(name for name, mark in marks.items() if mark.grows)
-    return Step(spec.id, spec.run, function, options, reads, writes, grows)
+    marks = marked(function)
+    paths = {(name, place): path for name in marks for place, path in _paths_of(name, getattr(options, name))}
+    reads = {place: path for (name, place), path in paths.items() if marks[name].reads}
+    writes = {place: path for (name, place), path in paths.items() if marks[name].writes}
+    grows = frozenset(place for name, place in paths if marks[name].grows)
+    names = frozenset(place for name, place in paths if marks[name].may_be_a_name)
+    return Step(spec.id, spec.run, function, options, reads, writes, grows, names)
+
+
+def _paths_of(name: str, value: Any) -> Iterator[tuple[str, Path]]:
+    """(place, path) of an option: `encoder`, or `encoder.0`, `encoder.1` when it is a list."""
+    if isinstance(value, tuple):
+        yield from ((f"{name}.{n}", path) for n, path in enumerate(value))
+    else:
+        yield name, Path(value).expanduser().absolute()
 
 
 def within(path: Path, folders: Iterable[Path]) -> bool:
@@ -160,11 +178,10 @@ def _misplaced(steps: Sequence[Step], out: Path) -> Iterator[str]:
     """Files that will not be there when their step begins, and outputs outside the recipe's own folder."""
     made: list[Path] = []
     for step in steps:
-        marks = marked(step.function)
         for name, path in step.reads.items():
             if within(path, made):
                 continue
-            if not path.exists() and not marks[name].may_be_a_name:
+            if not path.exists() and name not in step.names:
                 yield f"{step.id}.{name}: {path}: no such file or folder, and no earlier step makes it"
             if path.exists() and within(out, [path]):
                 yield f"{step.id}.{name}: {path}: the output folder {out} lies inside it: choose another with -o"

@@ -17,7 +17,10 @@ NAME = re.compile(r"[A-Za-z][\w-]*")
 
 
 class InputSpec(Strict):
-    """A value the recipe can be given: by `--set name=value`, by the variable `env`, or else its default."""
+    """A value the recipe can be given: by `--set name=value`, by the environment variable `env`, or else its default.
+
+    While the recipe runs the variable has the input's value, so that datasets.yaml, which may name it, agrees.
+    """
 
     help: str
     default: Any = None

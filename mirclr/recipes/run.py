@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mirclr.errors import Interrupted
@@ -44,10 +45,23 @@ def run(plan: Plan, fresh: bool = False) -> Work[Finished]:
         if state.is_done(step, parts):
             kept.append(step.id)
         else:
-            yield from _perform(step, parts, state)
+            with _environment(plan.environment):
+                yield from _perform(step, parts, state)
         outcomes[step.id] = state.outcome(step)
     yield Progress("recipe", len(plan.steps), len(plan.steps))
     return Finished(outcomes, tuple(kept))
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The variables for the length of a step; afterwards they are what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _perform(step: Step, parts: Mapping[str, str], state: State) -> Work[None]:

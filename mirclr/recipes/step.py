@@ -33,11 +33,16 @@ class Mark:
     may_be_a_name: bool = False
 
 
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.expanduser().absolute()
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _all_absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(_absolute(path) for path in paths)
 
 
 Reads = Annotated[Path, AfterValidator(_absolute), Mark(reads=True)]
+ReadsAll = Annotated[tuple[Path, ...], AfterValidator(_all_absolute), Mark(reads=True)]
 Grows = Annotated[Path, AfterValidator(_absolute), Mark(reads=True, grows=True)]
 Writes = Annotated[Path, AfterValidator(_absolute), Mark(writes=True)]
 # A path where there is a file of that name, else a name that the step looks up.

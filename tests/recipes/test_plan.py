@@ -154,9 +154,16 @@ def test_a_later_step_may_read_inside_what_an_earlier_one_writes(tmp_path: Path)
     assert plan_of(tmp_path, text).steps[1].reads["source"].name == "inside"
 
 
-def test_a_named_option_may_be_a_name_or_a_file(tmp_path: Path) -> None:
-    text = HEAD + 'steps: [{run: judge, with: {dataset: gtzan, output: "${out}/a"}}]'
-    assert plan_of(tmp_path, text).steps[0].arguments["dataset"] == "gtzan"
+def test_a_named_option_may_be_a_name_and_every_file_of_a_list_is_looked_for(tmp_path: Path) -> None:
+    text = HEAD + 'steps: [{run: judge, with: {dataset: gtzan, encoder: [a, "B"], output: "${out}/c"}}]'
+    text = text.replace("B", str(tmp_path / "b"))
+    found = mistakes(tmp_path, text)
+    assert [line.split(":")[0] for line in found] == ["judge.encoder.0", "judge.encoder.1"]
+    (tmp_path / "b").write_text("x")
+    text = text.replace("[a, ", "[")
+    step = plan_of(tmp_path, text).steps[0]
+    assert step.arguments["dataset"] == "gtzan"
+    assert set(step.reads) == {"dataset", "encoder.0"}
 
 
 def test_a_recipe_is_found_by_its_file_and_a_wrong_name_gets_the_nearest(tmp_path: Path) -> None:

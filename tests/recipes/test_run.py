@@ -153,6 +153,32 @@ def test_what_the_recipe_did_not_make_is_never_removed(kitchen: Kitchen) -> None
     assert (kitchen.out / "made" / "precious.txt").read_text() == "mine"
 
 
+def test_an_input_that_stands_for_a_variable_is_that_variable_while_a_step_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRCLR_TEST_ROOT", "before")
+    text = (
+        "title: t\nwhy: w\ninputs: {root: {help: h, env: MIRCLR_TEST_ROOT}}\n"
+        'steps: [{run: judge, with: {dataset: name, encoder: [], output: "${out}/a"}}]'
+    )
+    kitchen = Kitchen(tmp_path, text)
+    kitchen.cook("root=given")
+    assert (kitchen.out / "a").read_text() == "name given"
+    assert os.environ["MIRCLR_TEST_ROOT"] == "before"
+
+
+def test_every_file_of_a_list_makes_a_step_out_of_date(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("1")
+    encoders = f"[{tmp_path}/one, {tmp_path}/two]"
+    text = f'{{run: judge, with: {{dataset: name, encoder: {encoders}, output: "${{out}}/a"}}}}'
+    text = f"title: t\nwhy: w\nsteps: [{text}]"
+    kitchen = Kitchen(tmp_path, text)
+    assert (kitchen.cook(), kitchen.cook()) == (["judge"], [])
+    (tmp_path / "two").write_text("222")
+    assert kitchen.cook() == ["judge"]
+
+
 def test_a_folder_of_another_recipe_is_refused(kitchen: Kitchen) -> None:
     kitchen.cook()
     kitchen.file = kitchen.file.rename(kitchen.file.with_name("other.yaml"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mirclr.config import BudgetConfig, Strict
 from mirclr.errors import Interrupted, TrainingError
-from mirclr.recipes.step import Grows, Named, Outcome, Reads, Writes
+from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, Writes
 from mirclr.reports import Progress, Work
 
 RUNS: list[str] = []
@@ -51,11 +52,12 @@ def collect(source: Grows, key: Reads, output: Writes) -> Work[Outcome]:
     return Outcome({"file": str(output)})
 
 
-def judge(dataset: Named, output: Writes) -> Work[Outcome]:
-    """Takes a name or a file."""
+def judge(dataset: Named, encoder: ReadsAll, output: Writes) -> Work[Outcome]:
+    """Takes a name or a file and any number of encoders; writes down what it was given."""
     RUNS.append("judge")
     yield Progress("judging", 0, 1)
-    output.write_text(Path(dataset).read_text() if Path(dataset).exists() else dataset)
+    given = Path(dataset).read_text() if Path(dataset).exists() else dataset
+    output.write_text(" ".join([given, *(path.name for path in encoder), os.environ.get("MIRCLR_TEST_ROOT", "-")]))
     return Outcome({"file": str(output)})
 
 

@@ -1,0 +1,180 @@
+"""Every kind of step: the commands as functions a recipe can call. A new kind is one function and one line in `STEPS`.
+
+An argument is an option of the step, its default the option's default. What is loaded for the work (torch, librosa) is
+imported inside the function, so that listing and reading recipes stays instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from mirclr.config import PretrainConfig
+from mirclr.errors import ConfigError, UsageError
+from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
+from mirclr.reports import Work
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def _buildable(config: PretrainConfig) -> PretrainConfig:
+    """Asks the rooms whether every part can be built, before anything is decoded."""
+    from mirclr.training.check import check_config
+
+    try:
+        check_config(config, "config")
+    except ConfigError as error:
+        raise ValueError("; ".join(error.problems)) from error
+    return config
+
+
+Settings = Annotated[PretrainConfig, AfterValidator(_buildable)]
+
+
+def _listed(*tables: pd.DataFrame | Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], ...]:
+    """Quarantine tables as plain rows."""
+    columns = ("path", "reason", "detail")
+    rows = [row for table in tables for row in (table if isinstance(table, list) else table.to_dict("records"))]  # type: ignore[union-attr]
+    return tuple({name: str(row[name]) for name in columns} for row in rows)
+
+
+def pretrain(folder: Reads, output: Writes, config: Settings = PretrainConfig()) -> Work[Outcome]:  # noqa: B008
+    """`mirclr pretrain FOLDER -o OUTPUT`, with `--resume` when it was cut short."""
+    from mirclr.audio.scan import scan
+    from mirclr.training.pretrain import pretrain as train
+
+    found = yield from scan(folder, clip_seconds=config.views.seconds)
+    done = yield from train(found.tracks, config, output, resume=output.exists())
+    said = (f"{done.steps} steps. {done.outlook}",)
+    return Outcome({"encoder": str(done.encoder), "curves": str(output / "metrics.jsonl")}, says=said,
+                   quarantine=_listed(found.quarantine, done.quarantine))  # fmt: skip
+
+
+def embed(folder: Reads, encoder: Reads, output: Writes) -> Work[Outcome]:
+    """`mirclr embed FOLDER --encoder ENCODER -o OUTPUT`."""
+    from mirclr.audio.scan import scan
+    from mirclr.features.embed import embed_tracks
+    from mirclr.features.encoder_file import load_encoder
+    from mirclr.features.vector_file import check_suffix, write_vectors
+
+    check_suffix(output)
+    extractor = load_encoder(encoder)
+    found = yield from scan(folder)
+    done = yield from embed_tracks(extractor, found.tracks)
+    write_vectors(output, list(done.tracks["path"]), done.vectors)
+    return Outcome({"vectors": str(output)}, quarantine=_listed(found.quarantine, done.quarantine))
+
+
+def index(folder: Grows, encoder: Reads, store: Writes, prune: bool = False) -> Work[Outcome]:
+    """`mirclr index FOLDER --encoder ENCODER --store STORE`."""
+    from mirclr.features.encoder_file import load_encoder
+    from mirclr.library.index import index_folder
+    from mirclr.library.store import Library
+
+    extractor = load_encoder(encoder)
+    with Library.open_or_create(store, extractor, encoder) as library:
+        done = yield from index_folder(library, folder, extractor, prune=prune)
+    said = ", ".join(f"{count} {name}" for name, count in done.counts.items())
+    return Outcome({"store": str(store)}, says=(f"library: {said}",), quarantine=_listed(done.quarantine))
+
+
+def playlist(
+    store: Reads,
+    output: Writes,
+    *,
+    seeds: tuple[str, ...] = (),
+    length: Count = 20,
+    per_artist: Count | None = None,
+    include_seeds: bool = True,
+    order: Literal["journey", "ranked"] = "journey",
+    absolute: bool = False,
+) -> Work[Outcome]:
+    """`mirclr playlist SEEDS --store STORE -o OUTPUT`. Without seeds it starts from the first track of the library."""
+    from mirclr.library.playlist import Rules, make_playlist
+    from mirclr.library.playlist_file import format_of, write_playlist
+    from mirclr.library.resolve import resolve
+    from mirclr.library.search import Catalogue
+    from mirclr.library.store import Library
+
+    format_of(output)
+    yield from ()  # it takes no time that would be worth a bar
+    with Library.open(store) as library:
+        catalogue = Catalogue.load(library)
+    started = [resolve(catalogue, seed, _not_outside) for seed in seeds or (str(catalogue.track(0)["path"]),)]
+    made = make_playlist(catalogue, started, Rules(length, per_artist, include_seeds, order))
+    story = ["made by mirclr", *(f"seed: {seed.name}" for seed in started)]
+    written = write_playlist(output, made.entries, absolute=absolute, story=story)
+    said = f"playlist: {written.tracks} tracks that follow from {'; '.join(seed.name for seed in started)}"
+    return Outcome({"playlist": str(output)}, says=(said, *made.notes), quarantine=_listed(written.quarantine))
+
+
+def _not_outside(path: Path) -> tuple[Mapping[str, Any], Any]:
+    raise UsageError(f"{path}: not in this library; a recipe's seeds are tracks of its own library")
+
+
+def evaluate(
+    dataset: Named, encoder: ReadsAll, output: Writes, one_family: bool = True, seed: int = 0
+) -> Work[Outcome]:
+    """`mirclr evaluate DATASET --encoder ENCODER -o OUTPUT`, for a labelled collection.
+
+    Each encoder is a row; with `one_family` several differ only in their seed, and their mean is a row too.
+    """
+    from mirclr.datasets.table import load_collection
+    from mirclr.evaluation.card import ALSO_COMPARED
+    from mirclr.evaluation.report import evaluate as judge
+    from mirclr.evaluation.report_files import write_report
+    from mirclr.features.encoder_file import load_encoder
+
+    encoders = {path.name: load_encoder(path) for path in encoder}
+    families = dict.fromkeys(encoders, "trained") if one_family and len(encoders) > 1 else {}
+    report = yield from judge(load_collection(dataset), encoders, families=families, seed=seed)
+    made = {path.stem.replace("_", " "): str(path) for path in write_report(report, output)}
+    card = _card(report.rows, (report.main, *ALSO_COMPARED))
+    return Outcome(made, card, (*report.sentences, *report.notes), _listed(report.quarantine))
+
+
+def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0) -> Work[Outcome]:
+    """The report card of music without labels: same-track and same-artist retrieval."""
+    from mirclr.audio.scan import scan
+    from mirclr.evaluation.folder import evaluate_folder as judge
+    from mirclr.evaluation.folder import write_folder_report
+    from mirclr.features.encoder_file import load_encoder
+
+    found = yield from scan(folder)
+    report = yield from judge(found.tracks, load_encoder(encoder), seed=seed)
+    made = {path.stem: str(path) for path in write_folder_report(report, output)[-1:]}
+    notes = tuple(note for row in report.rows for note in row.notes)
+    card = _card(report.rows, tuple(report.rows[-1].judged.measures))
+    return Outcome(made, card, (*report.sentences, *notes), _listed(found.quarantine, report.quarantine))
+
+
+def _card(rows: Iterable[Any], measures: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """Rows of a report for a terminal: each measure as `value (low to high)`."""
+    from mirclr.evaluation.verdict import SPOKEN, value_text
+
+    def cell(row: Any, key: str) -> str:
+        m = row.judged.measures[key]
+        low, high = value_text(key, m.low).removesuffix(" %"), value_text(key, m.high).removesuffix(" %")
+        return f"{value_text(key, m.value)} ({low} to {high})"
+
+    shown = list(rows)
+    known = [key for key in measures if all(key in row.judged.measures for row in shown)]
+    return tuple(
+        {"row": row.name, **{SPOKEN[key.partition(".")[2]][0]: cell(row, key) for key in known}} for row in shown
+    )
+
+
+STEPS: dict[str, StepFunction] = {
+    "pretrain": pretrain,
+    "embed": embed,
+    "evaluate": evaluate,
+    "evaluate-folder": evaluate_folder,
+    "index": index,
+    "playlist": playlist,
+}

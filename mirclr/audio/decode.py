@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import closing
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ import soxr
 
 from mirclr.audio import mpeg_frames
 from mirclr.audio.ffmpeg_reader import FfmpegReader
+from mirclr.audio.integrity import refuse_encrypted
 from mirclr.audio.sniff import Sniffed, sniff
 from mirclr.audio.soundfile_reader import SoundFileReader
 from mirclr.errors import AudioError
@@ -31,12 +33,16 @@ _CONTEXT = 800
 
 
 class Reader(Protocol):
-    """An open file: `rate` in Hz, `channels`, `frames` promised (None: unknown), `codec`."""
+    """An open file: `rate` in Hz, `channels`, `frames` promised (None: unknown), `codec`.
+
+    `forward_only`: a later window costs the decoding of everything before it.
+    """
 
     rate: int
     channels: int
     frames: int | None
     codec: str
+    forward_only: bool
 
     def read(self, start: int, count: int) -> np.ndarray:
         """`(n, channels)` float32 from sample `start`; n < `count` only where the audio ends."""
@@ -66,23 +72,29 @@ def decode(path: str | Path, sample_rate: int, start_s: float = 0.0, duration_s:
 
 
 def open_reader(path: str | Path, sniffed: Sniffed | None = None) -> Reader:
-    """The reader for `path` by its content. Raises AudioError: not_audio, unsupported, undecodable and sniff's own."""
+    """The reader for `path` by its content. Raises AudioError: not_audio, unsupported, drm, undecodable and sniff's."""
     path = Path(path)
     sniffed = sniffed or sniff(path)
     if sniffed.unread is not None:
         raise AudioError(path, "unsupported", f"{sniffed.unread} is not read; convert it, to FLAC for example")
     if sniffed.container is None:
         raise AudioError(path, "not_audio", "no audio format begins like this file")
-    if sniffed.container in _BY_FFMPEG or not _length_known(path, sniffed):
+    if sniffed.container in _BY_FFMPEG:
+        refuse_encrypted(path, sniffed.container)
         return FfmpegReader(path, sniffed.container)
     try:
-        return SoundFileReader(path)
+        return _mp3_reader(path, sniffed.start) if sniffed.container == "mp3" else SoundFileReader(path)
     except AudioError as refusal:
         return _second_opinion(path, sniffed.container, refusal)
 
 
-def _length_known(path: Path, sniffed: Sniffed) -> bool:
-    return sniffed.container != "mp3" or mpeg_frames.length_is_exact(path, sniffed.start)
+def _mp3_reader(path: Path, start: int) -> Reader:
+    """libsndfile where the length is known: told by a header, or counted at a constant bit rate."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        if mpeg_frames.header_covers(data, start):
+            return SoundFileReader(path)
+        length = mpeg_frames.constant_length(data, start)
+    return SoundFileReader(path, length) if length is not None else FfmpegReader(path, "mp3")
 
 
 def _second_opinion(path: Path, container: str, refusal: AudioError) -> Reader:

@@ -45,7 +45,8 @@ class FfmpegReader:
         context = self._stream.codec_context
         self.rate: int = context.sample_rate
         self.channels: int = context.channels
-        self.codec: str = context.name
+        self.codec: str = context.codec.canonical_name
+        self.forward_only = self.codec not in _SEEKABLE
         if not self.rate or not self.channels:
             self.close()
             raise AudioError(path, "undecodable", "the header gives no sample rate")
@@ -59,11 +60,15 @@ class FfmpegReader:
         if start < self._at:
             self.close()
             self._open()
-        if self.codec in _SEEKABLE and start > self._at + self.rate:
+        if not self.forward_only and start > self._at + self.rate:
             self._seek(start)
         self._skip(start - self._at)
         parts = list(self._take(count))
         return np.concatenate(parts) if parts else np.zeros((0, self.channels), np.float32)
+
+    def estimated_seconds(self) -> float | None:
+        """The length the container gives: exact to a millisecond in wma, a guess from the bit rate in raw AAC."""
+        return self._container.duration / av.time_base if self._container.duration else None
 
     def close(self) -> None:
         """Close the file."""
@@ -98,14 +103,27 @@ class FfmpegReader:
         return (self._stream.time_base or Fraction(1, self.rate)) * self.rate
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        """`(n, channels)` float32 blocks from where the demuxer stands. Damaged packets end the audio with an error."""
+        """`(n, channels)` float32 blocks from where the demuxer stands.
+
+        A damaged packet is an error, unless it is the last: raw AAC cut anywhere ends with one.
+        """
+        damage: Exception | None = None
         try:
-            for frame in self._container.decode(self._stream):
-                if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
-                    raise AudioError(self._path, "undecodable", "rate or channels change in the middle")
-                yield _samples(frame)
+            for packet in self._container.demux(self._stream):
+                if damage is not None and packet.size:
+                    raise self._undecodable(damage)
+                try:
+                    frames = packet.decode()
+                except av.InvalidDataError as error:
+                    damage, frames = error, []
+                yield from (self._checked(frame) for frame in frames)
         except (av.FFmpegError, ValueError) as error:
             raise self._undecodable(error) from error
+
+    def _checked(self, frame: av.AudioFrame) -> np.ndarray:
+        if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
+            raise AudioError(self._path, "undecodable", "rate or channels change in the middle")
+        return _samples(frame)
 
     def _seek(self, start: int) -> None:
         self._container.seek(int(start / self._samples_per_tick()), stream=self._stream, backward=True)

@@ -7,11 +7,11 @@ from the first frames and stops there, which loses the end of a variable bit-rat
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from mmap import mmap
 
+Data = bytes | mmap
 _V1_L2 = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _V1_L3 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -56,7 +56,7 @@ def parse(header: bytes) -> Frame | None:
     return Frame(version, layer, bitrate, rate, 1 if header[3] >> 6 == 3 else 2, size, samples)
 
 
-def run_length(data: bytes | mmap.mmap, start: int, most: int = 4) -> int:
+def run_length(data: Data, start: int, most: int = 4) -> int:
     """How many consecutive frames of one stream begin at `start`, at most `most`."""
     first = here = parse(bytes(data[start : start + 4]))
     count = 0
@@ -67,7 +67,7 @@ def run_length(data: bytes | mmap.mmap, start: int, most: int = 4) -> int:
     return count
 
 
-def find_stream(data: bytes | mmap.mmap, start: int = 0, within: int = 65_536) -> int | None:
+def find_stream(data: Data, start: int = 0, within: int = 65_536) -> int | None:
     """Where MPEG audio begins in `data`, looking `within` bytes from `start`; None where it does not.
 
     One header is four bytes that noise produces by chance; four headers in a row at the distances they announce are
@@ -93,7 +93,7 @@ class Promise:
     size: int | None
 
 
-def promise(data: bytes | mmap.mmap, start: int) -> Promise | None:
+def promise(data: Data, start: int) -> Promise | None:
     """The length header in the frame at `start`, or None where the encoder wrote none."""
     frame = parse(bytes(data[start : start + 4]))
     if frame is None or frame.layer != 3:
@@ -110,25 +110,27 @@ def promise(data: bytes | mmap.mmap, start: int) -> Promise | None:
     return Promise(kind.decode(), next(given) if flags & 1 else None, next(given) if flags & 2 else None)
 
 
-def constant_bitrate(data: bytes | mmap.mmap, start: int) -> bool:
-    """Whether every frame from `start` to the end (or to a trailing tag) follows the last at one bit rate."""
+def constant_length(data: Data, start: int) -> int | None:
+    """Samples from `start` to the end (or to a trailing tag) where every frame has one bit rate; None where not."""
     first = here = parse(bytes(data[start : start + 4]))
-    while first is not None and here is not None:
+    count = 0
+    while first is not None and here is not None and start + here.size <= len(data):
         if here.bitrate != first.bitrate or not here.same_stream(first):
-            return False
+            return None
+        count += 1
         start += here.size
         here = parse(bytes(data[start : start + 4]))
-    return start >= len(data) or bytes(data[start : start + 8])[:3] == b"TAG" or data[start : start + 8] == b"APETAGEX"
+    rest = bytes(data[start : start + 8])
+    whole = here is not None or not rest or rest.startswith((b"TAG", b"APETAGEX"))
+    return count * first.samples if first is not None and whole else None
 
 
-def length_is_exact(path: Path, start: int) -> bool:
-    """Whether the length libsndfile reports for the mp3 at `path` can be believed; its audio begins at byte `start`.
+def header_covers(data: Data, start: int) -> bool:
+    """Whether a Xing or Info header tells the length of the whole file; of joined files it tells the first one's.
 
-    It can with a Xing or Info header that covers the file (joined files carry the first one's), or at a constant bit
-    rate. mpg123 does not read the count of a VBRI header.
+    mpg123 does not read the count of a VBRI header.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        told = promise(data, start)
-        if told is None or told.kind == "VBRI" or not told.frames:
-            return constant_bitrate(data, start)
-        return told.size is None or len(data) - start <= 1.02 * told.size + 65_536
+    told = promise(data, start)
+    if told is None or told.kind == "VBRI" or not told.frames:
+        return False
+    return told.size is None or len(data) - start <= 1.02 * told.size + 65_536

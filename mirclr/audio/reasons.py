@@ -12,6 +12,7 @@ REASONS: dict[str, str] = {
     "unsupported": "An audio format that is recognised and not read; convert it to FLAC, MP3, Ogg, WAV or M4A.",
     "no_audio": "The container is sound, but it holds no audio stream.",
     "permission": "The file may not be read by this user.",
+    "not_a_file": "A pipe, socket or device; reading it could wait for ever.",
     "unreadable": "The operating system could not read the file.",
     "folder_unreadable": "The folder may not be listed by this user; whatever it holds was not seen.",
     "symlink_loop": "The link leads back to a folder that was already visited.",
@@ -23,7 +24,7 @@ REASONS: dict[str, str] = {
 }
 
 FLAGS: dict[str, str] = {
-    "silent": "Nothing rises above the noise floor of a 12-bit recording.",
+    "silent": "Nothing rises above -60 dB of full scale.",
     "clipped": "Peaks were cut off flat.",
     "dc_offset": "The waveform does not swing around zero.",
     "short": "Shorter than one training crop.",

@@ -35,10 +35,10 @@ _UNREAD = {
     b"caff": "Core Audio Format",
     b".snd": "Sun/NeXT audio",
     b"#!AMR": "AMR speech",
-    b"MThd": "MIDI (notes, not sound)",
     b"riff\x2e\x91\xcf\x11": "Wave64",
 }
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_PICTURE_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"crx ")  # photographs in the same boxes
 _HEAD = 65_536  # covers the junk in front of the first frame that players accept
 _OGG_CODECS = {b"\x01vorbis": "vorbis", b"OpusHead": "opus", b"\x7fFLAC": "flac", b"Speex   ": "speex"}
 
@@ -57,15 +57,16 @@ class Sniffed:
 def sniff(path: str | Path) -> Sniffed:
     """What `path` holds, from its first bytes.
 
-    Raises AudioError: missing_file, permission, unreadable, empty_file.
+    Raises AudioError: missing_file, permission, unreadable, empty_file, zero_length.
     """
     try:
         with Path(path).open("rb") as file:
             start = _behind_id3(file.read(10), file)
             file.seek(start)
             head = file.read(_HEAD)
-            if not start and not head:
-                raise AudioError(path, "empty_file", "0 bytes")
+            if not head:
+                code = ("zero_length", "an ID3 tag and nothing behind it") if start else ("empty_file", "0 bytes")
+                raise AudioError(path, *code)
     except FileNotFoundError as error:
         raise AudioError(path, "missing_file", "no such file") from error
     except PermissionError as error:
@@ -108,7 +109,7 @@ def _fixed_magic(head: bytes) -> str | None:
         return "wav"
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return "aiff"
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[8:12] not in _PICTURE_BRANDS:
         return "m4a"
     known = {b"fLaC": "flac", b"OggS": "ogg", _ASF[:4]: "wma"}
     return known.get(head[:4])

@@ -20,6 +20,7 @@ from mirclr.errors import AudioError
 # (8,192 each), twice the 80 ms that Opus asks for (RFC 7845, section 4.6). About 25 ms of work.
 _PREROLL = {"MP3": 18_432, "OGG": 18_432}
 _BLOCK = 65_536
+_CODECS = {"FLAC": "flac", "MP3": "mp3"}
 
 
 class _Forward(soundfile.SoundFile):
@@ -36,19 +37,21 @@ class _Forward(soundfile.SoundFile):
 class SoundFileReader:
     """An open file. `rate` in Hz, `channels`, `frames`: the length in samples it promises, `codec` for people.
 
-    Raises AudioError: undecodable.
+    `length`: the promise of someone who knows better than libsndfile. Raises AudioError: undecodable.
     """
 
-    def __init__(self, path: Path) -> None:
+    forward_only = False
+
+    def __init__(self, path: Path, length: int | None = None) -> None:
         self._path = path
         # Bytes, because soundfile cannot encode a name with undecodable characters.
         self._name = os.fsencode(path) if os.name == "posix" else str(path)
         self._file = self._open()
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self._length: int = self._file.frames
+        self._length: int = self._file.frames if length is None else length
         self.frames: int | None = self._length
-        self.codec = str(self._file.subtype).lower()
+        self.codec = _CODECS.get(self._file.format, str(self._file.subtype).lower())
         self._preroll = _PREROLL.get(self._file.format, 0)
         self._last_seek = self._latest_exact_seek()
         self._at = 0
@@ -61,7 +64,7 @@ class SoundFileReader:
         try:
             if not self._go(start):
                 return np.zeros((0, self.channels), np.float32)
-            return self._next(count)
+            return self._next(min(count, self._length - start))
         except soundfile.LibsndfileError as error:
             raise self._undecodable(error) from error
 

@@ -62,6 +62,8 @@ class Learner:
     def step(self, views: Tensor, groups: Tensor | None, rate: float) -> tuple[Tensor, Tensor]:
         """One optimiser step on `(V, B, F, N)` views at learning rate `rate`: the loss and the projections `(V, B, P)`.
 
+        A gradient that is not finite gives a loss of NaN and leaves the weights alone.
+
         All views go through batch norm together, so that its statistics cannot tell the views apart.
         """
         for group in self.optimiser.param_groups:
@@ -72,7 +74,10 @@ class Learner:
         loss: Tensor = self.loss(projected, groups)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.config.optim.clip_norm)
+        limit = self.config.optim.clip_norm
+        norm = self.fabric.clip_gradients(self.model, self.optimiser, max_norm=limit, error_if_nonfinite=False)
+        if norm is None or not torch.isfinite(norm):  # the weights stay as they were; the caller ends the run
+            return torch.tensor(torch.nan), projected.detach().cpu()
         self.optimiser.step()
         self._average()
         return loss.detach(), projected.detach().cpu()

@@ -65,7 +65,7 @@ def prepare(tracks: pd.DataFrame, config: PretrainConfig) -> Work[Material]:
     frontend = build_frontend(config.frontend.name, rate, **config.frontend.options)
     about = {"sample_rate": rate, "max_seconds": config.audio.max_seconds, "frontend": config.frontend.model_dump()}
     store = yield from build_derived(
-        cached.store, list(kept["id"]), folder, about, lambda samples: _transform(frontend, samples), frontend.hop
+        cached.store, list(kept["id"]), folder, about, lambda samples: _transform(frontend, samples), hop=frontend.hop
     )
     clip = max(1, round(config.views.seconds * rate / frontend.hop))
     return Material(kept, store, clip, frontend.hop / rate, "mel", cached.quarantine)

@@ -29,6 +29,7 @@ from mirclr.training.source import Loaded, Source
 from mirclr.training.views import Sampler
 
 DEFAULT_MINUTES = 10.0
+FEWEST_ARTISTS = 4
 
 
 @dataclass
@@ -66,12 +67,15 @@ class Run:
 
     def story(self) -> dict[str, Any]:
         """What reports and stores say of the encoder."""
-        known = int((artist_keys(self.material.tracks) >= 0).sum())
+        artists, why = usable_artists(self.material.tracks)
+        known = int((artists >= 0).sum())
         chance = self.config.views.artist_positive
         notes = [f"pretrained {self.at.step} steps on {len(self.material.tracks)} tracks"]
         if chance > 0 and known:
             notes.append(f"artist tags of {known} tracks made positives (p = {chance:g}): same-artist retrieval on "
                          "those tracks is not blind")  # fmt: skip
+        if why:
+            notes.append(why)
         return {"name": self.folder.resolve().name, "steps": self.at.step, "notes": notes}
 
     def views_of(self, loaded: Loaded) -> tuple[Tensor, Tensor]:
@@ -85,13 +89,28 @@ def _training_rows(material: Material, held: np.ndarray) -> Material:
     return Material(tracks, material.store, material.clip, material.step_s, material.level, material.quarantine)
 
 
+def usable_artists(tracks: pd.DataFrame) -> tuple[np.ndarray, str | None]:
+    """Artist keys, or none at all with the reason why.
+
+    With nearly all tracks by one to three artists, masking same-artist pairs would leave hardly a negative: such a
+    folder is told apart track by track.
+    """
+    artists = artist_keys(tracks) if "artist" in tracks else np.full(len(tracks), -1)
+    others = len(np.unique(artists[artists >= 0])) + int((artists < 0).sum())
+    if others >= FEWEST_ARTISTS or (artists < 0).all():
+        return artists, None
+    why = f"artist tags not used: only {others} different artists, too few to contrast with each other"
+    return np.full(len(tracks), -1), why
+
+
 def make_source(material: Material, config: PretrainConfig) -> Source:
     """The sampler over all rows of `material`, and the way from its plans to tensors."""
+    artists, _ = usable_artists(material.tracks)
     sampler = Sampler(
         config.seed,
         list(material.tracks["id"]),
         [material.store.spans(track) for track in material.tracks["id"]],
-        artist_keys(material.tracks),
+        artists,
         clip=material.clip,
         step_s=material.step_s,
         batch=config.optim.batch,

@@ -19,8 +19,8 @@ DC_OFFSET = 1e-2
 # three. 0.9, because square waves of old game chips are flat too, by design and at lower levels.
 CLIP_RUN = 4
 CLIP_LEVEL = 0.9
-# One sample in 1,000: at 44.1 kHz ten cut crests of four samples a second. Of 200 recordings of Emotify 9 % lie above it;
-# 26 % lie above a tenth of it, and those are loud rather than broken.
+# One sample in 1,000: at 44.1 kHz ten cut crests of four samples a second. Of 200 recordings of
+# Emotify 9 % lie above it; 26 % lie above a tenth of it, and those are loud rather than broken.
 CLIP_SHARE = 1e-3
 _STEP = 1 / 32_768
 

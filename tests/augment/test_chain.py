@@ -55,7 +55,7 @@ def test_blocks_of_a_large_batch_change_nothing(monkeypatch: pytest.MonkeyPatch)
     chain, batch = build_chain(PARTS, "spec"), torch.randn(20, 64, 100, generator=torch.Generator().manual_seed(0))
     drawn = chain.draw(rngs(range(20)))
     whole = chain.apply(batch, drawn)
-    monkeypatch.setattr("mirclr.augment.chain.CACHE_BYTES", 3 * batch[0].nbytes)
+    monkeypatch.setattr("mirclr.augment.chain.BLOCK_BYTES", 3 * batch[0].nbytes)
     torch.testing.assert_close(chain.apply(batch, drawn), whole, rtol=1e-5, atol=1e-5)
 
 

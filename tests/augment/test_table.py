@@ -125,6 +125,14 @@ def test_very_short_items_come_back_finite(effect: type[Effect], length: int) ->
 
 
 @every_effect
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_computes_what_a_cpu_computes(effect: type[Effect]) -> None:
+    chain, batch = Chain((Step(effect(), 0.7),)), batch_for(effect)
+    drawn = chain.draw(rngs())
+    torch.testing.assert_close(chain.apply(batch.cuda(), drawn).cpu(), chain.apply(batch, drawn), rtol=1e-4, atol=1e-4)
+
+
+@every_effect
 def test_an_entry_describes_itself(effect: type[Effect]) -> None:
     assert EFFECTS[effect.name] is effect
     assert effect.domain in ("wave", "spec")

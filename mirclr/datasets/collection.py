@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from mirclr.audio.track import content_id
 from mirclr.datasets.registry import AllowedLeak, Expected, Task
 from mirclr.datasets.splits import Split
 from mirclr.errors import DatasetError
 from mirclr.units import printable
 
+Answer = TypeVar("Answer")
 # What taggers write when there is no single artist. Such tracks share nothing, so each counts as its own artist.
 NO_ARTIST = frozenset(
     {"", "various", "various artists", "va", "v.a.", "v/a", "unknown", "unknown artist", "n/a", "nan", "null"}
@@ -79,26 +81,19 @@ def _artist_key(name: str) -> str:
 
 
 def content_of(paths: Sequence[str]) -> list[str | None]:
-    """A hex digest (blake2b, 128 bits) of each file's bytes where another file has the same size; None elsewhere,
-    because such a file can have no copy here. So a collection of thousands costs little more than reading its sizes.
+    """A hex digest of each file's bytes where another file has the same size; None elsewhere, because such a file can
+    have no copy here. So a collection of thousands costs little more than reading its sizes.
 
     Raises DatasetError naming a file that cannot be read.
     """
-    sizes = pd.Series([_stat_size(path) for path in paths])
-    return [_digest(path) if twin else None for path, twin in zip(paths, sizes.duplicated(keep=False), strict=True)]
+    sizes = pd.Series([_read(path, os.path.getsize) for path in paths])
+    twins = sizes.duplicated(keep=False)
+    return [_read(path, content_id) if twin else None for path, twin in zip(paths, twins, strict=True)]
 
 
-def _stat_size(path: str) -> int:
+def _read(path: str, what: Callable[[str], Answer]) -> Answer:
     try:
-        return os.stat(path).st_size
-    except OSError as error:
-        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from error
-
-
-def _digest(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return what(path)
     except OSError as error:
         raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from error
 

@@ -15,6 +15,7 @@ from mirclr.units import printable
 
 # How spreadsheets, R, databases and pandas write "nothing here"; a vocabulary may still declare such a word a label.
 NO_LABEL = frozenset({"", "nan", "na", "n/a", "null", "<na>"})
+LARGEST = float(np.finfo(np.float32).max)
 TRUTH = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0}
 
 
@@ -24,7 +25,7 @@ def _number(cell: str) -> float:
         value = float(cell)
     except ValueError:
         return math.nan
-    return value if abs(value) <= np.finfo(np.float32).max else math.nan
+    return value if abs(value) <= LARGEST else math.nan
 
 
 def _vocabulary(listing: Listing, names: Sequence[Sequence[str]], declared: Sequence[str] | None) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=1)]
 
 
 def _buildable(config: PretrainConfig) -> PretrainConfig:
@@ -37,11 +38,21 @@ def _buildable(config: PretrainConfig) -> PretrainConfig:
 Settings = Annotated[PretrainConfig, AfterValidator(_buildable)]
 
 
-def _listed(*tables: pd.DataFrame | Iterable[Mapping[str, Any]]) -> tuple[dict[str, str], ...]:
+def _listed(*tables: pd.DataFrame | list[dict[str, Any]]) -> tuple[dict[str, str], ...]:
     """Quarantine tables as plain rows."""
-    columns = ("path", "reason", "detail")
-    rows = [row for table in tables for row in (table if isinstance(table, list) else table.to_dict("records"))]  # type: ignore[union-attr]
-    return tuple({name: str(row[name]) for name in columns} for row in rows)
+    rows = [row for table in tables for row in (table if isinstance(table, list) else table.to_dict("records"))]
+    return tuple({name: str(row[name]) for name in ("path", "reason", "detail")} for row in rows)
+
+
+def synth(
+    output: Writes, *, artists: Count = 12, tracks: Count = 6, seconds: Seconds = 30.0, seed: int = 0
+) -> Work[Outcome]:
+    """Music by the procedural band: `artists` bands with `tracks` each of `seconds`, and labels.csv beside them."""
+    from mirclr.audio.synth_catalogue import make_collection
+
+    table = yield from make_collection(output, artists=artists, tracks=tracks, seconds=seconds, seed=seed, format="ogg")
+    made = {"music": str(output), "labels": str(output / "labels.csv")}
+    return Outcome(made, says=(f"{len(table)} tracks by {artists} bands in {table['label'].nunique()} styles",))
 
 
 def pretrain(folder: Reads, output: Writes, config: Settings = PretrainConfig()) -> Work[Outcome]:  # noqa: B008
@@ -119,24 +130,34 @@ def _not_outside(path: Path) -> tuple[Mapping[str, Any], Any]:
 
 
 def evaluate(
-    dataset: Named, encoder: ReadsAll, output: Writes, one_family: bool = True, seed: int = 0
+    dataset: Named,
+    encoder: ReadsAll,
+    output: Writes,
+    *,
+    label: str | None = None,
+    split: str | None = None,
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None,
+    seed: int = 0,
+    random_seeds: Count = 3,
+    allow: tuple[str, ...] = (),
 ) -> Work[Outcome]:
-    """`mirclr evaluate DATASET --encoder ENCODER -o OUTPUT`, for a labelled collection.
-
-    Each encoder is a row; with `one_family` several differ only in their seed, and their mean is a row too.
-    """
+    """`mirclr evaluate DATASET --encoder ENCODER... -o OUTPUT`: the report card on a labelled collection."""
     from mirclr.datasets.table import load_collection
     from mirclr.evaluation.card import ALSO_COMPARED
-    from mirclr.evaluation.report import evaluate as judge
     from mirclr.evaluation.report_files import write_report
-    from mirclr.features.encoder_file import load_encoder
+    from mirclr.evaluation.runs import evaluate_runs
+    from mirclr.plots.report import draw_report
 
-    encoders = {path.name: load_encoder(path) for path in encoder}
-    families = dict.fromkeys(encoders, "trained") if one_family and len(encoders) > 1 else {}
-    report = yield from judge(load_collection(dataset), encoders, families=families, seed=seed)
-    made = {path.stem.replace("_", " "): str(path) for path in write_report(report, output)}
+    collection = load_collection(dataset, label=label, split=split, folds=folds, seed=seed, allow=allow)
+    report = yield from evaluate_runs(collection, encoder, random_seeds=random_seeds, seed=seed)
+    paths = [*write_report(report, output), *draw_report(report, output)]
     card = _card(report.rows, (report.main, *ALSO_COMPARED))
-    return Outcome(made, card, (*report.sentences, *report.notes), _listed(report.quarantine))
+    made = {path.name: str(path) for path in paths if path.name in ("report.json", "rows.png")}
+    return Outcome(made, card, (*report.sentences, *report.notes), _listed(report.quarantine, _missing(report.missing)))
+
+
+def _missing(paths: Iterable[str]) -> list[dict[str, str]]:
+    return [{"path": path, "reason": "missing", "detail": "listed, but not on disk"} for path in paths]
 
 
 def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0) -> Work[Outcome]:
@@ -148,7 +169,7 @@ def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0
 
     found = yield from scan(folder)
     report = yield from judge(found.tracks, load_encoder(encoder), seed=seed)
-    made = {path.stem: str(path) for path in write_folder_report(report, output)[-1:]}
+    made = {path.name: str(path) for path in write_folder_report(report, output)[-1:]}
     notes = tuple(note for row in report.rows for note in row.notes)
     card = _card(report.rows, tuple(report.rows[-1].judged.measures))
     return Outcome(made, card, (*report.sentences, *notes), _listed(found.quarantine, report.quarantine))
@@ -171,6 +192,7 @@ def _card(rows: Iterable[Any], measures: Iterable[str]) -> tuple[dict[str, str],
 
 
 STEPS: dict[str, StepFunction] = {
+    "synth": synth,
     "pretrain": pretrain,
     "embed": embed,
     "evaluate": evaluate,

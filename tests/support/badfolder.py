@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,15 +115,14 @@ def _locked(folder: Path) -> dict[str, str]:
 
 def _links(folder: Path) -> dict[str, str]:
     """Links that loop or point at nothing, a pipe, and (where the user is not root) what may not be read."""
-    expected = {}
-    for name, target, reason in (
-        ("loop", folder, "symlink_loop"),
-        ("gone.mp3", folder / "never there.mp3", "broken_link"),
-        ("itself.mp3", folder / "itself.mp3", "symlink_loop"),
-    ):
-        if _possible(lambda name=name, target=target: (folder / name).symlink_to(target)):
-            expected[name] = reason
-    if hasattr(os, "mkfifo") and _possible(lambda: os.mkfifo(folder / "pipe.mp3")):
+    links = {
+        "loop": (folder, "symlink_loop"),
+        "gone.mp3": (folder / "never there.mp3", "broken_link"),
+        "itself.mp3": (folder / "itself.mp3", "symlink_loop"),
+    }
+    made = {name: _possible(partial((folder / name).symlink_to, target)) for name, (target, _) in links.items()}
+    expected = {name: reason for name, (_, reason) in links.items() if made[name]}
+    if hasattr(os, "mkfifo") and _possible(partial(os.mkfifo, folder / "pipe.mp3")):
         expected["pipe.mp3"] = "not_a_file"
     if hasattr(os, "geteuid") and os.geteuid() != 0:
         (folder / "locked").mkdir(mode=0)

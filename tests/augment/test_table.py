@@ -116,6 +116,15 @@ def test_every_corner_of_the_options_is_finite(effect: type[Effect]) -> None:
 
 
 @every_effect
+def test_gradients_pass_to_the_input_so_that_a_frontend_can_learn(effect: type[Effect]) -> None:
+    chain, batch = Chain((Step(effect(), 0.7),)), batch_for(effect).requires_grad_()
+    chain.apply(batch, chain.draw(rngs())).square().sum().backward()
+    assert batch.grad is not None
+    assert batch.grad.isfinite().all()
+    assert (batch.grad.flatten(1) != 0).any(1).all()
+
+
+@every_effect
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_very_short_items_come_back_finite(effect: type[Effect], length: int) -> None:
     chain, batch = Chain((Step(effect(), 1.0),)), batch_for(effect)[..., :length]

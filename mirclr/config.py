@@ -47,14 +47,14 @@ class EffectPart(Part):
 
 
 class AudioConfig(Strict):
-    """What is decoded: mono at `sample_rate` Hz; at most `max_seconds` of a file, as evenly spaced excerpts (None: all)."""
+    """What is decoded: mono at `sample_rate` Hz; at most `max_seconds` of a file, as even excerpts (None: all)."""
 
     sample_rate: int = Field(16_000, ge=4_000, le=192_000)
     max_seconds: float | None = Field(120.0, gt=0)
 
 
 class CacheConfig(Strict):
-    """Where decoded sound is kept (None: the user's cache folder), in how many processes it is made (None: all cores)."""
+    """Where decoded sound is kept (None: the user's cache folder), made in how many processes (None: all cores)."""
 
     folder: Path | None = None
     workers: int | None = Field(None, ge=1)
@@ -167,7 +167,7 @@ _NumberLoader.add_implicit_resolver(
 def parse_yaml(text: str, source: str) -> Any:
     """Plain data from YAML or JSON text. Raises ConfigError with line and column; constructs no objects."""
     try:
-        return yaml.load(text, Loader=_NumberLoader)  # noqa: S506  # a SafeLoader subclass: builds plain data only
+        return yaml.load(text, Loader=_NumberLoader)  # a SafeLoader subclass: builds plain data only
     except yaml.YAMLError as error:
         raise ConfigError(source, [" ".join(str(error).split())]) from error
 
@@ -200,7 +200,9 @@ def _problem(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     dotted = ".".join(str(p) for p in place) or "(top level)"
     if error["type"] == "extra_forbidden":
         return f"{dotted}: unknown key.{nearest(str(place[-1]), _fields_at(model, place[:-1]))}"
-    given = f" (got {error['input']!r})" if error["type"] != "missing" and place else ""
+    # A whole section would drown the message.
+    told = error["type"] != "missing" and not isinstance(error["input"], Mapping)
+    given = f" (got {error['input']!r})" if told and place else ""
     return f"{dotted}: {error['msg']}{given}"
 
 

@@ -42,13 +42,13 @@ class Embedder(nn.Module):
     def clips(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
         """A track `(F, N)` as clips `(S, F, clip_frames)` that cover it evenly, and their first frames `(S,)`.
 
-        The clips hardly overlap: as few as reach from the first frame to the last. A track shorter than one clip is
-        repeated until it fills one.
+        As few clips as there can be without leaving out more than an eighth of a clip in all: another whole clip for
+        the last few frames would count them double. A track shorter than one clip is repeated until it fills one.
         """
         frames, clip = spectrogram.shape[1], self.clip_frames
         if frames < clip:
             spectrogram = spectrogram.repeat(1, -(-clip // frames))[:, :clip]
             frames = clip
-        starts = torch.linspace(0, frames - clip, -(-frames // clip)).round().long()
+        starts = torch.linspace(0, frames - clip, -(-(frames - clip // 8) // clip)).round().long()
         places = starts[:, None] + torch.arange(clip)
         return spectrogram[:, places].permute(1, 0, 2), starts

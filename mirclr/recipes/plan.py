@@ -78,7 +78,7 @@ def make_plan(
     kept = [spec for spec in recipe.spec.steps if _kept(spec, given, problems)]
     tried = [_step(spec, over.get(spec.id, {}), values, kinds, problems) for spec in kept]
     steps = tuple(step for step in tried if step is not None)
-    problems += _misplaced(steps, out)
+    problems += _misplaced(steps, out, complete=len(steps) == len(kept))
     if problems:
         raise ConfigError(recipe.source, problems)
     environment = {s.env: str(values[n]) for n, s in recipe.spec.inputs.items() if s.env and values[n] is not None}
@@ -174,14 +174,17 @@ def within(path: Path, folders: Iterable[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
-def _misplaced(steps: Sequence[Step], out: Path) -> Iterator[str]:
-    """Files that will not be there when their step begins, and outputs outside the recipe's own folder."""
+def _misplaced(steps: Sequence[Step], out: Path, complete: bool) -> Iterator[str]:
+    """Files that will not be there when their step begins, and outputs outside the recipe's own folder.
+
+    Not `complete`: a step with mistakes of its own is absent, and what it would have made is not held against others.
+    """
     made: list[Path] = []
     for step in steps:
         for name, path in step.reads.items():
             if within(path, made):
                 continue
-            if not path.exists() and name not in step.names:
+            if not path.exists() and name not in step.names and (complete or not within(path, [out])):
                 yield f"{step.id}.{name}: {path}: no such file or folder, and no earlier step makes it"
             if path.exists() and within(out, [path]):
                 yield f"{step.id}.{name}: {path}: the output folder {out} lies inside it: choose another with -o"

@@ -33,7 +33,7 @@ def resolve(catalogue: Catalogue, text: str, embed: Embed) -> Seed:
             return Seed(catalogue.track_at(path), catalogue.unit[row], row)
     if given.is_file():
         track, vector = embed(given)
-        return Seed(dict(track), catalogue.space.unit(vector[None])[0])
+        return Seed(dict(track), catalogue.space.unit(vector[None])[0], catalogue.row_of_audio(track["audio_id"]))
     row = _by_name(catalogue, text)
     return Seed(catalogue.track(row), catalogue.unit[row], row)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirclr.errors import StoreError
+from mirclr.library.connection import REMAKE
 
 # "mclr" in ASCII: `file library.db` and sqlite3 show it, and another program's database is never taken for ours.
 APPLICATION_ID = 0x6D636C72
@@ -101,6 +102,8 @@ def create(connection: sqlite3.Connection, bound: tuple[Any, ...]) -> None:
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
     """Raises StoreError when the file is another program's database or a store of another version."""
+    if is_empty(connection):
+        raise StoreError(f"{path}: an empty file, not a library store (or one that is being made). {REMAKE}")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:

@@ -94,6 +94,11 @@ class Catalogue:
         place = self._place.get(os.fspath(path))
         return None if place is None else int(self._paths["row"].iloc[place])
 
+    def row_of_audio(self, audio_id: str) -> int | None:
+        """The row of an audio, or None when the library does not hold it."""
+        found = np.flatnonzero(self.tracks["audio_id"] == audio_id)
+        return int(found[0]) if len(found) else None
+
     def track(self, row: int) -> dict[str, Any]:
         """The table row `row` as a dictionary."""
         return {str(name): value for name, value in self.tracks.iloc[row].items()}

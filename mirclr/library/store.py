@@ -44,7 +44,7 @@ class Stamp(NamedTuple):
 
     size: int
     mtime_ns: int
-    audio_id: str
+    id: str
     missing: bool
 
 
@@ -143,8 +143,8 @@ class Library:
 
     def stamps(self) -> dict[bytes, Stamp]:
         """What is known of every path, missing ones too."""
-        rows = self._all("SELECT path, size, mtime_ns, audio_id, missing FROM tracks")
-        return {path: Stamp(size, mtime, audio_id, bool(missing)) for path, size, mtime, audio_id, missing in rows}
+        rows = self._all("SELECT path, size, mtime_ns, id, missing FROM tracks")
+        return {path: Stamp(size, mtime_ns, id_, bool(missing)) for path, size, mtime_ns, id_, missing in rows}
 
     def embedded(self) -> set[str]:
         """The audio ids that have vectors."""

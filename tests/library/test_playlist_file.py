@@ -64,7 +64,7 @@ UNWRITABLE = [b"new\nline.mp3", b"\n#EXTM3U", b"carriage\rreturn.mp3", b"trailin
 
 
 def m3u_of(path: Path) -> list[tuple[bytes, int, str]]:
-    """(path, seconds, text) as players read M3U: lines end at \\n, are stripped, `#` begins a comment or a directive."""
+    """(path, seconds, text) as players read M3U: lines end at \\n, are stripped, `#` begins a comment."""
     lines = [line.strip(b" \t\r\n\x0b\x0c") for line in path.read_bytes().split(b"\n")]
     assert lines[0] == b"#EXTM3U"
     found: list[tuple[bytes, int, str]] = []
@@ -193,6 +193,15 @@ def test_relative_paths_see_through_links(tmp_path: Path) -> None:
     assert (tmp_path / "lists" / line).read_bytes() == song
 
 
+def test_a_track_behind_a_link_is_written_where_it_lies(tmp_path: Path) -> None:
+    """So that a list beside the music stays beside it, whatever link the library was indexed through."""
+    (song,) = files_in(tmp_path, [b"a.mp3"])
+    (tmp_path / "nas").symlink_to(tmp_path / "music")
+    write_playlist(tmp_path / "music" / "list.m3u8", [entry(tmp_path / "nas" / "a.mp3")])
+    assert (tmp_path / "music" / "list.m3u8").read_text().endswith("\na.mp3\n")
+    assert [path for path, _, _ in m3u_of(tmp_path / "music" / "list.m3u8")] == [song]
+
+
 def test_a_linked_playlist_is_written_where_it_lies(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link.m3u8").symlink_to(tmp_path / "real" / "list.m3u8")
@@ -224,7 +233,7 @@ def test_a_playlist_replaces_a_playlist_and_nothing_else(tmp_path: Path, extensi
 def test_an_unknown_extension_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no playlist format '.m3u9'. Did you mean '.m3u8'"):
         write_playlist(tmp_path / "list.m3u9", [])
-    with pytest.raises(UsageError, match="the folder .*nowhere does not exist"):
+    with pytest.raises(UsageError, match=r"the folder .*nowhere does not exist"):
         write_playlist(tmp_path / "nowhere" / "list.m3u8", [])
 
 
@@ -251,7 +260,7 @@ def test_playlists_of_other_programs_are_read(tmp_path: Path, ending: str) -> No
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"tracks": [1]}'])
 def test_a_damaged_playlist_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "in.json").write_bytes(content)
-    with pytest.raises(UsageError, match="in.json: not a playlist that can be read"):
+    with pytest.raises(UsageError, match=r"in.json: not a playlist that can be read"):
         read_playlist(tmp_path / "in.json")
-    with pytest.raises(UsageError, match="nowhere.m3u8: not a playlist that can be read"):
+    with pytest.raises(UsageError, match=r"nowhere.m3u8: not a playlist that can be read"):
         read_playlist(tmp_path / "nowhere.m3u8")

@@ -109,6 +109,6 @@ def test_best_is_a_stable_sort_cut_short() -> None:
 def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
     with (
         Library.open_or_create(tmp_path / "a.db", Bands()) as library,
-        pytest.raises(StoreError, match="the library is empty. Fill it with: mirclr index"),
+        pytest.raises(StoreError, match=r"the library is empty. Fill it with: mirclr index"),
     ):
         Catalogue.load(library)

@@ -64,9 +64,8 @@ def test_segments_come_back_with_their_times(path: Path) -> None:
 
 def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:
     with Library.open_or_create(path, Bands()) as library:
-        with pytest.raises(KeyboardInterrupt), library.batch():
-            library.put_track(track_row("/a"))
-            raise KeyboardInterrupt
+        with pytest.raises(StoreError, match="finite vectors"):
+            fill(library, [track_row("/a"), track_row("/b")], np.array([np.ones(8), np.full(8, np.nan)]))
         assert library.stamps() == {}
 
 
@@ -123,7 +122,7 @@ def test_the_store_remembers_where_its_encoder_lies_now(path: Path, tmp_path: Pa
 
 
 def test_no_store_says_how_to_make_one(path: Path) -> None:
-    with pytest.raises(StoreError, match="no library store here. Make one with: mirclr index FOLDER"):
+    with pytest.raises(StoreError, match=r"no library store here. Make one with: mirclr index FOLDER"):
         Library.open(path)
     assert not path.exists()
 
@@ -153,7 +152,7 @@ def test_other_files_are_refused_and_left_alone(path: Path, opening: object) -> 
 
 def test_a_store_whose_creation_was_killed_is_made_anew(path: Path) -> None:
     path.touch()
-    with pytest.raises(StoreError, match="a database of another program|no library"):
+    with pytest.raises(StoreError, match="an empty file, not a library store"):
         Library.open(path)
     with Library.open_or_create(path, Bands()) as library:
         assert library.stamps() == {}

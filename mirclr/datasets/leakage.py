@@ -46,7 +46,8 @@ class Leak:
 
 def _shared(keys: pd.Series, left: np.ndarray, right: np.ndarray) -> list[object]:
     """Keys that occur among both rows, in the order of `left`; a missing key is nobody's."""
-    return list(dict.fromkeys(k for k in keys.iloc[left] if pd.notna(k) and k in set(keys.iloc[right].dropna())))
+    other = set(keys.iloc[right].dropna())
+    return list(dict.fromkeys(key for key in keys.iloc[left].dropna() if key in other))
 
 
 def _leak(kind: LeakKind, split: str, parts: tuple[str, str], names: Sequence[str]) -> Iterator[Leak]:

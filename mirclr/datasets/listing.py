@@ -1,4 +1,4 @@
-"""From a declared layout to rows: which files a collection lists, with their labels as text, before the disk is asked.
+"""Which files a collection lists, with their labels as text, before the disk is asked; and the listing of a table.
 
 A path never leaves the collection's root: `../` is refused, and an absolute path is taken only from a table that the
 user named himself.
@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mirclr.audio.sniff import looks_like_audio, sniff
-from mirclr.datasets.registry import FolderLayout, TableLayout
+from mirclr.datasets.registry import TableLayout
 from mirclr.datasets.sheet import SHOWN, Sheet, lines_text, read_sheet
-from mirclr.errors import AudioError, DatasetError
+from mirclr.errors import DatasetError
 from mirclr.units import printable
-
-ArtistOf = Callable[[Path], str | None]
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,8 @@ def _texts(sheet: Sheet, column: str | None) -> list[str | None]:
     return [None] * len(sheet.rows) if column is None else [cell or None for cell in sheet.column(column)]
 
 
-def _frame(ids: Sequence[str], paths: Sequence[str], **texts: Sequence[str | None]) -> pd.DataFrame:
+def track_frame(ids: Sequence[str], paths: Sequence[str], **texts: Sequence[str | None]) -> pd.DataFrame:
+    """The columns of `Listing.tracks`; objects, so that None stays None and odd bytes in names survive."""
     columns = {"id": list(ids), "path": list(paths), **{name: list(cells) for name, cells in texts.items()}}
     return pd.DataFrame(columns, dtype=object)
 
@@ -83,7 +76,7 @@ def _located(sheet: Sheet, names: Sequence[str], root: Path, absolute_allowed: b
     return [os.path.join(root, name) for name in normal]
 
 
-def _relative(path: str, root: Path) -> str:
+def relative_to(path: str, root: Path) -> str:
     """The name of a track: its path below the root, or the whole path of a file elsewhere."""
     inside = path.startswith(os.path.join(root, ""))
     return os.path.relpath(path, root) if inside else path
@@ -98,8 +91,8 @@ def list_table(layout: TableLayout, file: Path, root: Path, *, split_columns: Se
     paths = _located(sheet, sheet.paths(layout.path), root, absolute)
     duplicate = pd.Series(paths).duplicated(keep=False)
     sheet.refuse(duplicate.tolist(), "the same file is listed twice")
-    tracks = _frame(
-        [_relative(path, root) for path in paths],
+    tracks = track_frame(
+        [relative_to(path, root) for path in paths],
         paths,
         artist=_texts(sheet, layout.artist),
         album=_texts(sheet, layout.album),
@@ -108,63 +101,6 @@ def list_table(layout: TableLayout, file: Path, root: Path, *, split_columns: Se
     cells = np.array([sheet.column(name) for name in layout.labels], dtype=object).T
     columns = {name: np.array(sheet.column(name), dtype=object) for name in split_columns}
     return Listing(file, tracks, cells, np.array(sheet.lines), columns)
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise DatasetError(f"{printable(str(error.filename))}: folder cannot be read: {error.strerror}") from error
-
-
-def _sound_files(folder: Path) -> Iterator[str]:
-    """Absolute paths of sound files below `folder` in a fixed order; hidden ones are not music."""
-    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (os.path.join(place, name) for name in sorted(files) if not name.startswith("."))
-        yield from (path for path in paths if _is_sound(path))
-
-
-def _is_sound(path: str) -> bool:
-    """By name or by content: what promises sound and is none is for `check` to report, not to vanish here."""
-    try:
-        return looks_like_audio(path) or sniff(path).container is not None
-    except AudioError:
-        return False
-
-
-def _label_folders(root: Path) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-    """{label: sound files} of the subfolders of `root`, and notes on what holds no sound."""
-    try:
-        inside = sorted(os.scandir(root), key=lambda item: item.name)
-    except OSError as error:
-        _refuse_unreadable(error)
-    folders = [item.name for item in inside if item.is_dir() and not item.name.startswith(".")]
-    found = {name: list(_sound_files(root / name)) for name in folders}
-    silent = [name for name, files in found.items() if not files]
-    loose = sum(item.is_file() and looks_like_audio(item.name) for item in inside)
-    notes = [f"folder {printable(name)!r} holds no sound and is no label" for name in silent]
-    notes += [f"{loose} sound file(s) directly in {root} have no label and are left out"] * bool(loose)
-    return {name: files for name, files in found.items() if files}, tuple(notes)
-
-
-def list_folders(layout: FolderLayout, root: Path, artist_of: ArtistOf) -> Listing:
-    """A folder per label: the subfolder's name is the label. Artists from `artist_of` unless the layout says none.
-
-    Raises DatasetError when there are no labels, a folder cannot be read or the subfolders are a split.
-    """
-    labels, notes = _label_folders(root)
-    if not labels:
-        raise DatasetError(f"{root}: no subfolder with sound; a labelled folder holds one subfolder per label")
-    if all(name.casefold() in SPLIT_WORDS for name in labels):
-        raise DatasetError(
-            f"{root}: {', '.join(labels)} are parts of a split, not labels; "
-            "write a csv with the columns path, label and split instead"
-        )
-    paths = [path for files in labels.values() for path in files]
-    cells = np.array([[name] for name, files in labels.items() for _ in files], dtype=object)
-    known = layout.artist == "tags"
-    artists = [artist_of(Path(path)) if known else None for path in paths]
-    nothing = [None] * len(paths)
-    tracks = _frame([_relative(p, root) for p in paths], paths, artist=artists, album=nothing, title=nothing)
-    return Listing(root, tracks, cells, np.zeros(len(paths), int), {}, notes)
 
 
 def on_disk(path: str) -> str | None:

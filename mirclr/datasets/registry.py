@@ -25,6 +25,12 @@ FILE_NAME = "datasets.yaml"
 ENVIRONMENT = "MIRCLR_DATASETS"
 VERSION = 1
 
+# Words that name a part of a split, in a column and as folders.
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
 Task = Literal["multiclass", "multilabel", "regression"]
 LeakKind = Literal["artist_overlap", "duplicate_audio", "same_file"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirclr.config import nearest
+from mirclr.config import nearest, validate
 from mirclr.datasets.registry import Declared, Entry, FolderLayout, SplitRule, TableLayout, read_registry
 from mirclr.datasets.sheet import Sheet, read_sheet
 from mirclr.errors import DatasetError, UsageError
@@ -59,9 +59,16 @@ def _of_declared(found: Declared) -> Source:
 def _own_entry(path: Path, splits: Mapping[str, SplitRule], **layout: Any) -> Entry:
     """The declaration of a collection that has none. Without a published split: seeded folds by artist."""
     unstated = "not stated (a collection of your own)"
-    facts = {"title": printable(path.name), "licence": unstated, "citation": unstated, "where": "on this machine"}
+    facts = {"title": _name_of(path), "licence": unstated, "citation": unstated, "where": "on this machine"}
     rules = {**splits, SEEDED: SplitRule(folds=DEFAULT_FOLDS)}
-    return Entry.model_validate({**facts, "root": ".", "task": "multiclass", "splits": rules, **layout})
+    data = {**facts, "root": ".", "task": "multiclass", "splits": rules, **layout}
+    return validate(Entry, data, printable(path))
+
+
+def _name_of(path: Path) -> str:
+    """What a collection of one's own is called: the folder, or the table without its suffix."""
+    name = path.stem if path.suffix.lower() in TABLE_SUFFIXES else path.name
+    return printable(name).strip() or "collection"
 
 
 def _of_folder(path: Path, label: str | None) -> Source:
@@ -69,7 +76,7 @@ def _of_folder(path: Path, label: str | None) -> Source:
         raise UsageError(
             f"{printable(path)} is a folder per label: its subfolders are the labels, it has no column {label!r}"
         )
-    return Source(printable(path.name), _own_entry(path, {}, folders=FolderLayout()), path)
+    return Source(_name_of(path), _own_entry(path, {}, folders=FolderLayout()), path)
 
 
 def _one_of(columns: Sequence[str], known: Sequence[str]) -> str | None:
@@ -99,19 +106,22 @@ def _of_table(path: Path, label: str | None, split: str | None) -> Source:
         album=_one_of(sheet.columns, ("album",)),
         title=_one_of(sheet.columns, ("title",)),
     )
-    column = split if split not in (None, SEEDED) else _one_of(sheet.columns, SPLIT_COLUMNS)
+    column = split if split and split != SEEDED else _one_of(sheet.columns, SPLIT_COLUMNS)
     splits = {column: SplitRule(column=column)} if column is not None else {}
-    return Source(printable(path.stem), _own_entry(path, splits, table=layout), path.parent, path, absolute=True)
+    return Source(_name_of(path), _own_entry(path, splits, table=layout), path.parent, path, absolute=True)
 
 
 def _with_label(source: Source, label: str) -> Source:
-    """A declared table read by another label column, as names to tell apart."""
+    """A declared table read by another label column, as names to tell apart; one target of a regression stays one."""
     table = source.entry.table
     if table is None:
         raise UsageError(f"{source.name} is a folder per label: it has no column {label!r}")
-    changed = {"table": {**table.model_dump(), "labels": (label,), "separator": None}, "task": "multiclass"}
+    task = "regression" if source.entry.task == "regression" and label in table.labels else "multiclass"
+    changed = {"table": {**table.model_dump(), "labels": (label,), "separator": None}, "task": task}
     plain = source.entry.model_dump(exclude={"table", "task", "vocabulary", "expected"})
-    return Source(source.name, Entry.model_validate({**plain, **changed}), source.root, source.table, source.lists)
+    return Source(
+        source.name, validate(Entry, {**plain, **changed}, source.name), source.root, source.table, source.lists
+    )
 
 
 def find_source(dataset: str | Path, registry: Path | None, label: str | None, split: str | None) -> Source:

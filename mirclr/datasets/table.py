@@ -15,33 +15,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mirclr.audio.sniff import sniff
-from mirclr.audio.tags import read_tags
 from mirclr.config import nearest
 from mirclr.datasets.collection import Collection, artist_groups, content_of, joined_groups
+from mirclr.datasets.folders import ArtistOf, artist_from_tags, list_folders
 from mirclr.datasets.leakage import audit, refuse_leaks
-from mirclr.datasets.listing import ArtistOf, Listing, list_folders, list_table, on_disk
+from mirclr.datasets.listing import Listing, list_table, on_disk
 from mirclr.datasets.notes import notes_on
 from mirclr.datasets.registry import FolderLayout, SplitRule
 from mirclr.datasets.sheet import read_lines
 from mirclr.datasets.sources import DEFAULT_FOLDS, Source, find_source
 from mirclr.datasets.splits import Material, Split, column_splits, listed_split, mass_of, seeded_folds
 from mirclr.datasets.targets import per_label, read_targets
-from mirclr.errors import AudioError, DatasetError, UsageError
+from mirclr.errors import DatasetError, UsageError
 from mirclr.units import printable
 
 # Up to a twentieth may be missing: even if every lost track would have been judged the other way, the score of a test
 # part of some hundred tracks stays inside its own 95 % interval. Beyond that it is another collection.
 MISSING_SHARE = 0.05
-
-
-def artist_from_tags(path: Path) -> str | None:
-    """The artist a file's own tags name; None where there are none or the file is no sound (`check` says which)."""
-    try:
-        sniffed = sniff(path)
-    except AudioError:
-        return None
-    return read_tags(path, sniffed.container, sniffed.codec).artist if sniffed.container else None
 
 
 def _listing(source: Source, rule: SplitRule, artist_of: ArtistOf) -> Listing:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirclr.datasets.folders import artist_from_tags
 from mirclr.datasets.listing import on_disk
-from mirclr.datasets.table import artist_from_tags, load_collection, read_collection
+from mirclr.datasets.table import load_collection, read_collection
 from mirclr.errors import DatasetError, UsageError
 from tests.support.collections_on_disk import labelled_rows, write_csv, write_sound, write_table
 
@@ -153,6 +154,16 @@ def test_another_label_column_can_be_named(tmp_path: Path) -> None:
         load_collection(folders(tmp_path / "f", "a", "b"), label="mood")
 
 
+def test_one_target_of_a_regression_can_be_named(tmp_path: Path) -> None:
+    rows = [{**row, "valence": i / 12, "arousal": -i} for i, row in enumerate(labelled_rows())]
+    write_table(tmp_path, rows)
+    registry = declare(tmp_path, table="file: labels.csv, labels: [valence, arousal], artist: artist")
+    registry.write_text(registry.read_text().replace("multiclass", "regression"))
+    assert load_collection("mine", registry=registry).targets.shape == (12, 2)
+    one = load_collection("mine", registry=registry, label="arousal")
+    assert (one.task, one.vocabulary, one.targets[:3, 0].tolist()) == ("regression", ("arousal",), [0, -1, -2])
+
+
 def test_a_split_column_is_used_when_named_or_called_split_or_fold(tmp_path: Path) -> None:
     rows = [{**row, "fold5": i // 2 % 3, "fold": i // 2 % 2} for i, row in enumerate(labelled_rows())]
     path = write_table(tmp_path, rows)
@@ -174,11 +185,13 @@ def test_a_folder_per_label(tmp_path: Path) -> None:
     write_sound(root / "calm" / "sound without a suffix", "s")
     (root / "calm" / "cover.jpg").write_bytes(b"\xff\xd8\xff")
     (root / "pictures").mkdir()
+    (root / "calm" / "lost.wav").symlink_to(tmp_path / "nowhere.wav")
     made = load_collection(root)
     assert made.name == "moods"
     assert made.vocabulary == ("Wild Ones", "calm")
     found = sorted(id_ for id_, label in zip(made.tracks["id"], made.targets, strict=True) if label == 1)
     assert found == sorted([*(f"calm/{n}.wav" for n in range(4)), "calm/deeper/x.wav", "calm/sound without a suffix"])
+    assert f"left out, {root / 'calm' / 'lost.wav'}: points at nothing" in made.notes
     assert "folder 'pictures' holds no sound and is no label" in made.notes
     assert any(note.startswith("1 sound file(s) directly in") for note in made.notes)
 
@@ -224,7 +237,7 @@ def test_a_locked_folder_is_an_error_and_not_a_missing_label(tmp_path: Path) -> 
     root = folders(tmp_path / "m", "a", "b", "c")
     (root / "c").chmod(0)
     try:
-        with pytest.raises(DatasetError, match="c: folder cannot be read"):
+        with pytest.raises(DatasetError, match="c: Permission denied; a label cannot be read in part"):
             load_collection(root)
     finally:
         (root / "c").chmod(0o755)

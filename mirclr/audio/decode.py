@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from mirclr.audio import mpeg_frames
+from mirclr.audio import mpeg_frames, ogg_pages
 from mirclr.audio.ffmpeg_reader import FfmpegReader
 from mirclr.audio.integrity import refuse_encrypted
 from mirclr.audio.sniff import Sniffed, sniff
@@ -83,16 +83,26 @@ def open_reader(path: str | Path, sniffed: Sniffed | None = None) -> Reader:
         refuse_encrypted(path, sniffed.container)
         return FfmpegReader(path, sniffed.container)
     try:
-        return _mp3_reader(path, sniffed.start) if sniffed.container == "mp3" else SoundFileReader(path)
+        return _usual_reader(path, sniffed)
     except AudioError as refusal:
         return _second_opinion(path, sniffed.container, refusal)
+
+
+def _usual_reader(path: Path, sniffed: Sniffed) -> Reader:
+    if sniffed.container == "mp3":
+        return _mp3_reader(path, sniffed.start)
+    # libsndfile reads the first of several Ogg streams in a row and says nothing of the others.
+    if sniffed.container == "ogg" and ogg_pages.tail(path).chained:
+        return FfmpegReader(path, "ogg")
+    return SoundFileReader(path)
 
 
 def _mp3_reader(path: Path, start: int) -> Reader:
     """libsndfile where the length is known: told by a header, or counted at a constant bit rate."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        if mpeg_frames.header_covers(data, start):
-            return SoundFileReader(path)
+        told = mpeg_frames.promise(data, start)
+        if told is not None:
+            return SoundFileReader(path) if mpeg_frames.covers(told, data, start) else FfmpegReader(path, "mp3")
         length = mpeg_frames.constant_length(data, start)
     return SoundFileReader(path, length) if length is not None else FfmpegReader(path, "mp3")
 

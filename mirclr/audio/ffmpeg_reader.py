@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from mirclr.audio.integrity import require_finite
 from mirclr.errors import AudioError
 
 # The demuxer is named, never guessed: a guess can find a playlist script that opens other files.
@@ -31,6 +32,11 @@ DEMUXERS = {
     "aiff": "aiff",
 }
 _SEEKABLE = ("alac",)
+# Streams of frames that carry their own sync words, made to be joined and cut anywhere. As every player does, one
+# damaged packet in 50 is dropped (junk between joined files, a tag in the middle).
+_RAW = ("mp3", "aac")
+_TOLERATED = 50
+_LARGEST_RAW_PACKET = 8191  # bytes; 13 bits of an ADTS header
 
 
 class FfmpegReader:
@@ -64,7 +70,9 @@ class FfmpegReader:
             self._seek(start)
         self._skip(start - self._at)
         parts = list(self._take(count))
-        return np.concatenate(parts) if parts else np.zeros((0, self.channels), np.float32)
+        block = np.concatenate(parts) if parts else np.zeros((0, self.channels), np.float32)
+        require_finite(self._path, block)
+        return block
 
     def estimated_seconds(self) -> float | None:
         """The length the container gives: exact to a millisecond in wma, a guess from the bit rate in raw AAC."""
@@ -103,22 +111,32 @@ class FfmpegReader:
         return (self._stream.time_base or Fraction(1, self.rate)) * self.rate
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        """`(n, channels)` float32 blocks from where the demuxer stands.
-
-        A damaged packet is an error, unless it is the last: raw AAC cut anywhere ends with one.
-        """
-        damage: Exception | None = None
+        """`(n, channels)` float32 blocks from where the demuxer stands."""
+        packets = damaged = 0
         try:
-            for packet in self._container.demux(self._stream):
-                if damage is not None and packet.size:
-                    raise self._undecodable(damage)
+            for packet in self._packets():
+                packets += 1
                 try:
                     frames = packet.decode()
-                except av.InvalidDataError as error:
-                    damage, frames = error, []
-                yield from (self._checked(frame) for frame in frames)
+                except av.InvalidDataError:
+                    damaged += 1
+                    if self._demuxer not in _RAW or damaged > 1 + packets // _TOLERATED:
+                        raise
+                    continue
+                yield from (self._checked(frame) for frame in frames if isinstance(frame, av.AudioFrame))
         except (av.FFmpegError, ValueError) as error:
             raise self._undecodable(error) from error
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """The packets from where the demuxer stands; a raw stream cut inside its last packet just ends."""
+        end = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                end = packet.pos + packet.size if packet.pos else end
+                yield packet
+        except av.InvalidDataError:
+            if self._demuxer not in _RAW or self._container.size - end > _LARGEST_RAW_PACKET:
+                raise
 
     def _checked(self, frame: av.AudioFrame) -> np.ndarray:
         if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:

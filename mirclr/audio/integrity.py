@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+import numpy as np
+
 from mirclr.audio import ogg_pages
 from mirclr.errors import AudioError
 
@@ -28,6 +30,12 @@ _ENCRYPTED_OBJECTS = tuple(
         "43058533-6981-49e6-9b74-ad12cb86d58c",
     )
 )
+# The pieces without which there is no sound. Whatever else trails behind may be as broken as it likes.
+_ASF_PIECES = (
+    UUID("75b22630-668e-11cf-a6d9-00aa0062ce6c").bytes_le,
+    UUID("75b22636-668e-11cf-a6d9-00aa0062ce6c").bytes_le,
+)
+_NEEDED = (b"data", b"SSND", b"moov", b"moof", b"mdat", *_ASF_PIECES)
 _UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream a wav into a pipe
 
 
@@ -64,9 +72,15 @@ def refuse_cut(path: Path, container: str) -> None:
     if pieces is None:
         return
     with path.open("rb") as file:
-        promised = max((piece.end for piece in pieces(file, 0, size)), default=0)
+        promised = max((piece.end for piece in pieces(file, 0, size) if piece.kind in _NEEDED), default=0)
     if promised - size > max(1024, promised // 1000):
         raise AudioError(path, "truncated", f"{size} bytes of the {promised} its structure promises")
+
+
+def require_finite(path: Path, block: np.ndarray) -> None:
+    """Raises AudioError `undecodable` where samples are NaN or infinite: one of them spoils a batch."""
+    if not np.isfinite(block.sum(dtype=np.float64)):
+        raise AudioError(path, "undecodable", "samples that are no finite numbers")
 
 
 def _encrypted_entry(file: BinaryIO, start: int, end: int) -> bytes | None:

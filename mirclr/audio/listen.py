@@ -100,7 +100,9 @@ def _length(path: Path, reader: Reader, measured: Measurement) -> int:
         raise AudioError(path, "zero_length", "it decodes to 0 samples")
     if frames is not None and measured.samples < frames - _tolerance(frames):
         heard, promised = measured.samples / reader.rate, frames / reader.rate
-        raise AudioError(path, "truncated", f"{heard:.2f} s of sound, its header promises {promised:.2f} s")
+        # Where the end was found by seeking, the loss lies inside.
+        reason = "truncated" if reader.forward_only else "undecodable"
+        raise AudioError(path, reason, f"{heard:.2f} s of sound, its header promises {promised:.2f} s")
     return measured.samples
 
 

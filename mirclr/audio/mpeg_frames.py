@@ -125,12 +125,11 @@ def constant_length(data: Data, start: int) -> int | None:
     return count * first.samples if first is not None and whole else None
 
 
-def header_covers(data: Data, start: int) -> bool:
-    """Whether a Xing or Info header tells the length of the whole file; of joined files it tells the first one's.
+def covers(told: Promise, data: Data, start: int) -> bool:
+    """Whether a length header speaks of the whole file: of joined files it speaks of the first one.
 
-    mpg123 does not read the count of a VBRI header.
+    mpg123 does not read the count of a VBRI header, and doubts one that is off by more than a hundredth.
     """
-    told = promise(data, start)
-    if told is None or told.kind == "VBRI" or not told.frames:
+    if told.kind == "VBRI" or not told.frames:
         return False
-    return told.size is None or len(data) - start <= 1.02 * told.size + 65_536
+    return told.size is None or len(data) - start <= 1.01 * told.size + 1024

@@ -13,7 +13,9 @@ import numpy as np
 # publish rises above -50 dBFS somewhere.
 SILENT_PEAK = 1e-3
 # -40 dBFS. The offsets of converters lie under -60 dBFS; at 1 % of full scale the lowest mel band holds the offset.
+# Not judged under a second, where the mean of a bass note is no zero either.
 DC_OFFSET = 1e-2
+OFFSET_SECONDS = 1.0
 # A peak is cut when at least four samples in a row stand at the block's highest value, and this value is above 0.9 (or
 # at 1, for lossy codecs that decode past it). Four, because the crest of a 50 Hz tone is flat to 16 bits for
 # three. 0.9, because square waves of old game chips are flat too, by design and at lower levels.
@@ -72,7 +74,7 @@ def flags_of(measured: Measurement, duration: float, clip_seconds: float) -> lis
     found = {
         "silent": measured.peak < SILENT_PEAK,
         "clipped": measured.cut > CLIP_SHARE * measured.samples,
-        "dc_offset": measured.offset > DC_OFFSET,
+        "dc_offset": measured.offset > DC_OFFSET and duration >= OFFSET_SECONDS,
         "short": duration < clip_seconds,
     }
     return [code for code, holds in found.items() if holds]

@@ -14,12 +14,14 @@ import numpy as np
 import soundfile
 
 from mirclr.audio import ogg_pages
+from mirclr.audio.integrity import require_finite
 from mirclr.errors import AudioError
 
 # Samples to decode and drop before the wanted one: 16 of the longest mp3 frames, 2 of the longest Vorbis blocks
 # (8,192 each), twice the 80 ms that Opus asks for (RFC 7845, section 4.6). About 25 ms of work.
 _PREROLL = {"MP3": 18_432, "OGG": 18_432}
 _BLOCK = 65_536
+_LONGEST = 2**48  # samples; a flac that was written into a pipe claims 2**63
 _CODECS = {"FLAC": "flac", "MP3": "mp3"}
 
 
@@ -50,6 +52,9 @@ class SoundFileReader:
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self._length: int = self._file.frames if length is None else length
+        if self._length > _LONGEST:
+            self.close()
+            raise AudioError(path, "undecodable", "libsndfile: the header gives no length")
         self.frames: int | None = self._length
         self.codec = _CODECS.get(self._file.format, str(self._file.subtype).lower())
         self._preroll = _PREROLL.get(self._file.format, 0)
@@ -64,9 +69,11 @@ class SoundFileReader:
         try:
             if not self._go(start):
                 return np.zeros((0, self.channels), np.float32)
-            return self._next(min(count, self._length - start))
+            block = self._next(min(count, self._length - start))
         except soundfile.LibsndfileError as error:
             raise self._undecodable(error) from error
+        require_finite(self._path, block)
+        return block
 
     def close(self) -> None:
         """Close the file."""

@@ -93,7 +93,7 @@ class AugmentConfig(Strict):
 class OptimConfig(Strict):
     """AdamW, linear warm-up over a fraction of the run, then cosine to zero. Norms and biases are not decayed."""
 
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1)
     batch: int = Field(128, ge=2)

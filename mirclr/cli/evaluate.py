@@ -9,6 +9,7 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.collections import allow_leak_option, datasets_option
+from mirclr.cli.folder_card import judge_folder, refuse_label_options
 
 if TYPE_CHECKING:
     from mirclr.evaluation.card import Report, Row
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Folds, bootstrap, untrained twins.")
 @click.option("--random-seeds", type=click.IntRange(1), default=3, show_default=True, help="Untrained twins.")
+@click.option("--unlabelled", is_flag=True, help="DATASET is a folder of music: same-track and same-artist retrieval.")
 @datasets_option
 @allow_leak_option
 @face.json_option
@@ -43,8 +45,10 @@ def evaluate(
     dataset: str,
     encoders: tuple[Path, ...],
     output: Path | None,
+    *,
     seed: int,
     random_seeds: int,
+    unlabelled: bool,
     as_json: bool,
     **how: Any,
 ) -> int:
@@ -56,6 +60,11 @@ def evaluate(
     from mirclr.datasets.table import load_collection
     from mirclr.evaluation.runs import evaluate_runs
 
+    if unlabelled:
+        refuse_label_options(encoders, how)
+        music = Path(dataset)
+        folder = output or default_folder(encoders[0], music.resolve().name)
+        return judge_folder(music, encoders[0], folder, seed=seed, random_seeds=random_seeds, as_json=as_json)
     collection = load_collection(dataset, seed=seed, **how)
     report = face.show_work(evaluate_runs(collection, encoders, random_seeds=random_seeds, seed=seed))
     folder = output or default_folder(encoders[0], collection.name)
@@ -65,8 +74,7 @@ def evaluate(
     else:
         face.show_table([card_row(report, row) for row in report.rows], card_columns(report), collection.name)
     _tell(report, folder)
-    missing = [{"path": p, "reason": "missing", "detail": "listed, but not on disk"} for p in report.missing]
-    return face.list_quarantine([*report.quarantine.to_dict("records"), *missing])
+    return face.list_quarantine(left_out(report))
 
 
 def default_folder(encoder: Path, collection: str) -> Path:
@@ -74,6 +82,12 @@ def default_folder(encoder: Path, collection: str) -> Path:
     from mirclr.evaluation.runs import run_folder
 
     return (run_folder(encoder) or (encoder.parent if encoder.is_file() else encoder)) / "evaluation" / collection
+
+
+def left_out(report: Report) -> list[dict[str, Any]]:
+    """Every file no row was judged on: path, reason, detail."""
+    missing = [{"path": p, "reason": "missing", "detail": "listed, but not on disk"} for p in report.missing]
+    return [*({str(k): v for k, v in row.items()} for row in report.quarantine.to_dict("records")), *missing]
 
 
 def _write(report: Report, encoders: tuple[Path, ...], folder: Path) -> list[Path]:
@@ -109,7 +123,7 @@ def card_row(report: Report, row: Row) -> dict[str, str]:
         probe, _, metric = key.partition(".")
         column = f"{SPOKEN[metric][0]} (kNN)" if probe == "knn" else SPOKEN[metric][0]
         spread = f" ± {spread_text(key, row.spread[key])}" if key in row.spread else ""
-        wide = key == report.main or key == "retrieval.artist_r1"
+        wide = key in (report.main, "retrieval.artist_r1") and row.kind != "chance"
         ends = f" ({spread_text(key, m.low)} to {spread_text(key, m.high)})" if wide else ""
         out[column] = f"{value_text(key, m.value)}{spread}{ends}"
     return out

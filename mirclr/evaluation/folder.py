@@ -29,7 +29,7 @@ from mirclr.evaluation.probes import Standardiser
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.evaluation.rows import CHANCE, RANDOM, Candidate, Kind, candidates
 from mirclr.evaluation.subject import Together
-from mirclr.evaluation.verdict import Comparison, compare
+from mirclr.evaluation.verdict import SPOKEN, Comparison, compare, spread_text, value_text
 from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.random_init import random_encoder
@@ -74,6 +74,13 @@ class FolderReport:
             for key, measure in row.judged.measures.items()
         ]
 
+    def card(self) -> list[dict[str, str]]:
+        """One record a row for a terminal: every measure as `value (low to high)`."""
+        return [
+            {"row": row.name} | {SPOKEN[k.partition(".")[2]][0]: _told(k, m) for k, m in row.judged.measures.items()}
+            for row in self.rows
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """The report as plain data."""
         return {
@@ -84,6 +91,10 @@ class FolderReport:
             "comparisons": [asdict(c) for c in self.comparisons],
             "quarantine": self.quarantine.to_dict("records"),
         }
+
+
+def _told(key: str, measure: Measure) -> str:
+    return f"{value_text(key, measure.value)} ({spread_text(key, measure.low)} to {spread_text(key, measure.high)})"
 
 
 def _plain(measure: Measure) -> dict[str, float]:

@@ -20,6 +20,8 @@ from mirclr.reports import Work
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mirclr.evaluation.card import Report, Row
+
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=1)]
 
@@ -143,7 +145,6 @@ def evaluate(
 ) -> Work[Outcome]:
     """`mirclr evaluate DATASET --encoder ENCODER... -o OUTPUT`: the report card on a labelled collection."""
     from mirclr.datasets.table import load_collection
-    from mirclr.evaluation.card import ALSO_COMPARED
     from mirclr.evaluation.report_files import write_report
     from mirclr.evaluation.runs import evaluate_runs
     from mirclr.plots.report import draw_report
@@ -151,9 +152,9 @@ def evaluate(
     collection = load_collection(dataset, label=label, split=split, folds=folds, seed=seed, allow=allow)
     report = yield from evaluate_runs(collection, encoder, random_seeds=random_seeds, seed=seed)
     paths = [*write_report(report, output), *draw_report(report, output)]
-    card = _card(report.rows, (report.main, *ALSO_COMPARED))
     made = {path.name: str(path) for path in paths if path.name in ("report.json", "rows.png")}
-    return Outcome(made, card, (*report.sentences, *report.notes), _listed(report.quarantine, _missing(report.missing)))
+    left_out = _listed(report.quarantine, _missing(report.missing))
+    return Outcome(made, _card(report), (*report.sentences, *report.notes), left_out)
 
 
 def _missing(paths: Iterable[str]) -> list[dict[str, str]]:
@@ -161,7 +162,7 @@ def _missing(paths: Iterable[str]) -> list[dict[str, str]]:
 
 
 def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0) -> Work[Outcome]:
-    """The report card of music without labels: same-track and same-artist retrieval."""
+    """`mirclr evaluate FOLDER --unlabelled --encoder ENCODER -o OUTPUT`: same-track and same-artist retrieval."""
     from mirclr.audio.scan import scan
     from mirclr.evaluation.folder import evaluate_folder as judge
     from mirclr.evaluation.folder import write_folder_report
@@ -171,24 +172,21 @@ def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0
     report = yield from judge(found.tracks, load_encoder(encoder), seed=seed)
     made = {path.name: str(path) for path in write_folder_report(report, output)[-1:]}
     notes = tuple(note for row in report.rows for note in row.notes)
-    card = _card(report.rows, tuple(report.rows[-1].judged.measures))
-    return Outcome(made, card, (*report.sentences, *notes), _listed(found.quarantine, report.quarantine))
+    left_out = _listed(found.quarantine, report.quarantine)
+    return Outcome(made, tuple(report.card()), (*report.sentences, *notes), left_out)
 
 
-def _card(rows: Iterable[Any], measures: Iterable[str]) -> tuple[dict[str, str], ...]:
-    """Rows of a report for a terminal: each measure as `value (low to high)`."""
-    from mirclr.evaluation.verdict import SPOKEN, value_text
+def _card(report: Report) -> tuple[dict[str, str], ...]:
+    """Rows of a report for a terminal: the main measure and the retrieval ones, each as `value (low to high)`."""
+    from mirclr.evaluation.card import ALSO_COMPARED
+    from mirclr.evaluation.verdict import SPOKEN, spread_text, value_text
 
-    def cell(row: Any, key: str) -> str:
+    def cell(row: Row, key: str) -> str:
         m = row.judged.measures[key]
-        low, high = value_text(key, m.low).removesuffix(" %"), value_text(key, m.high).removesuffix(" %")
-        return f"{value_text(key, m.value)} ({low} to {high})"
+        return f"{value_text(key, m.value)} ({spread_text(key, m.low)} to {spread_text(key, m.high)})"
 
-    shown = list(rows)
-    known = [key for key in measures if all(key in row.judged.measures for row in shown)]
-    return tuple(
-        {"row": row.name, **{SPOKEN[key.partition(".")[2]][0]: cell(row, key) for key in known}} for row in shown
-    )
+    shown = {key: SPOKEN[key.partition(".")[2]][0] for key in (report.main, *ALSO_COMPARED) if key in report.measures}
+    return tuple({"row": row.name, **{text: cell(row, key) for key, text in shown.items()}} for row in report.rows)
 
 
 STEPS: dict[str, StepFunction] = {

@@ -129,10 +129,10 @@ def playlist(
     (listed).
     """
     from mirclr.library.playlist import Rules, make_playlist
-    from mirclr.library.playlist_file import format_of
+    from mirclr.library.playlist_file import check_target
 
     if output is not None:
-        format_of(output)
+        check_target(output)
     catalogue, embed = _opened(store, encoder)
     started, lost = _seeds(catalogue, seeds, embed)
     made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]

@@ -25,6 +25,12 @@ def folded(text: str | None) -> str:
     return one_line(unicodedata.normalize("NFKC", text or "").casefold())
 
 
+def typed(text: str) -> str:
+    """`text` as somebody without the right keyboard would type it: folded, accents off."""
+    apart = unicodedata.normalize("NFKD", folded(text))
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
 def artist_key(artist: str | None) -> str | None:
     """What identifies an artist, or None when the tag names no single one."""
     key = folded(artist)

@@ -48,9 +48,8 @@ def write_playlist(
     `story` lines (how the list was made) become comments.
     Raises UsageError for an unknown extension, a missing folder, or a file that is there and is not a playlist.
     """
-    form = format_of(path)
+    form = check_target(path)
     target = Path(os.path.realpath(path))
-    _refuse_other_files(target, form)
     rows = [_row(entry, target.parent, absolute) for entry in entries]
     good = [row for row in rows if not form.cannot_hold(row["path"])]
     bad = [entry.track["path"] for entry, row in zip(entries, rows, strict=True) if form.cannot_hold(row["path"])]
@@ -158,18 +157,23 @@ def format_of(path: Path) -> Format:
     return FORMATS[path.suffix.lower()]
 
 
-def _refuse_other_files(target: Path, form: Format) -> None:
-    """A playlist may be replaced by a playlist; nothing else may: `-o metadata.csv` is a slip of the hand."""
+def check_target(path: Path) -> Format:
+    """The format `path` would be written in. Raises UsageError as `write_playlist` does, before anything is done.
+
+    A playlist may be replaced by a playlist; nothing else may: `-o metadata.csv` is a slip of the hand.
+    """
+    form, target = format_of(path), Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise UsageError(f"{target}: the folder {target.parent} does not exist")
     if not target.exists():
-        return
+        return form
     if not target.is_file():
         raise UsageError(f"{target}: not a file; choose another name")
     with target.open("rb") as file:
         head = file.read(200)
     if head and not form.is_one(head):
         raise UsageError(f"{target}: exists and is not a playlist of this kind; choose another name or delete it first")
+    return form
 
 
 # -- reading

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mirclr.errors import UsageError
-from mirclr.library.names import folded, label
+from mirclr.library.names import label, typed
 from mirclr.library.playlist import Seed
 from mirclr.library.search import Catalogue
 from mirclr.units import printable
@@ -46,8 +46,8 @@ def names(catalogue: Catalogue) -> list[str]:
 
 def _by_name(catalogue: Catalogue, text: str) -> int:
     """The one row whose name is `text`, or holds all its words."""
-    wanted, shown = folded(text), names(catalogue)
-    known = [folded(name) for name in shown]
+    wanted, shown = typed(text), names(catalogue)
+    known = [typed(name) for name in shown]
     words = wanted.split()
     exact = [row for row, name in enumerate(known) if name == wanted]
     found = exact or [row for row, name in enumerate(known) if words and all(word in name for word in words)]

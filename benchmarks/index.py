@@ -1,0 +1,126 @@
+"""Indexing speed against pure decoding of the same files in the same run, and search latency on a synthetic store.
+
+    python benchmarks/index.py FOLDER --encoder RUN           # aim: indexing at half the speed of decoding or better
+    python benchmarks/index.py --search --tracks 100000 --dim 512
+
+Prints one JSON object on stdout. Decoding is to the encoder's rate, with as many threads as indexing uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from mirclr.audio.decode import decode
+from mirclr.audio.scan import scan
+from mirclr.features.encoder_file import load_encoder
+from mirclr.library.index import index_folder
+from mirclr.library.playlist import Rules, Seed, make_playlist
+from mirclr.library.search import Catalogue, similar
+from mirclr.library.store import Library
+from mirclr.reports import finish
+from mirclr.seeds import generator
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def indexing(folder: Path, encoder: Path, workers: int) -> dict[str, float]:
+    """Seconds of decoding alone, of scanning alone, of a first index and of a second one."""
+    extractor = load_encoder(encoder)
+    found = finish(scan(folder, workers=workers))
+    paths = list(found.tracks["path"])
+
+    def decode_all() -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(lambda path: len(decode(path, extractor.sample_rate)), paths):
+                pass
+
+    with tempfile.TemporaryDirectory() as place, Library.open_or_create(Path(place, "a.db"), extractor) as library:
+
+        def index() -> None:
+            finish(index_folder(library, folder, extractor, workers=workers))
+
+        taken = {
+            "decode_s": seconds_of(decode_all),
+            "scan_s": seconds_of(lambda: finish(scan(folder, workers=workers))),
+            "index_s": seconds_of(index),
+            "index_again_s": seconds_of(index),
+        }
+    audio = float(found.tracks["duration"].sum())
+    rates = {"tracks": len(paths), "audio_h": audio / 3600, "real_time": audio / taken["index_s"]}
+    return {**rates, **taken, "fraction_of_decoding": taken["decode_s"] / taken["index_s"]}
+
+
+def synthetic_store(path: Path, tracks: int, dim: int) -> None:
+    """A store of random vectors, 500 artists, written through the store's own door."""
+
+    class Nobody:
+        name, fingerprint, sample_rate = "synthetic", "0" * 32, 16_000
+
+        def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            raise NotImplementedError("a synthetic store is never indexed")
+
+    extractor = Nobody()
+    extractor.dim = dim  # type: ignore[attr-defined]
+    draw = generator(0, "synthetic store")
+    row = {"size": 1, "mtime_ns": 1, "duration": 200.0, "flags": ""}
+    with Library.open_or_create(path, extractor) as library, library.batch():  # type: ignore[arg-type]
+        for place in range(tracks):
+            name, vector = f"{place:032x}", draw.standard_normal(dim, dtype=np.float32)
+            tags = {"artist": f"Artist {draw.integers(500)}", "title": f"Title {place}"}
+            library.put_track({**row, **tags, "path": f"/music/{place:07}.flac", "id": name, "audio_id": name})
+            library.put_vectors(name, vector, vector[None], np.zeros(1))
+
+
+def searching(tracks: int, dim: int) -> dict[str, float]:
+    """Seconds to load, milliseconds a query (median of 20), seconds of a playlist of 20 and of 500."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "a.db")
+        synthetic_store(path, tracks, dim)
+        with Library.open(path) as library:
+            start = time.perf_counter()
+            catalogue = Catalogue.load(library)
+            load = time.perf_counter() - start
+    queries = [seconds_of(lambda: similar(catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
+    seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
+    lists = {f"playlist_{n}_s": seconds_of(lambda: make_playlist(catalogue, seeds, Rules(n))) for n in (20, 500)}
+    return {"tracks": tracks, "dim": dim, "load_s": load, "query_ms": 1000 * float(np.median(queries)), **lists}
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="music to index")
+    parser.add_argument("--encoder", type=Path, help="run folder of the encoder to index with")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--search", action="store_true", help="measure searching a synthetic store")
+    parser.add_argument("--tracks", type=int, default=100_000)
+    parser.add_argument("--dim", type=int, default=512)
+    given = parser.parse_args()
+    if (given.folder is None) != (given.encoder is None) or not (given.folder or given.search):
+        parser.error("give FOLDER and --encoder RUN, or --search, or both")
+    out: dict[str, object] = {}
+    if given.folder:
+        out["index"] = indexing(given.folder, given.encoder, given.workers)
+    if given.search:
+        out["search"] = searching(given.tracks, given.dim)
+    json.dump(out, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,11 +15,15 @@ from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
 from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
 from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
+from mirclr.seeds import generator
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A `value`, its 95 % interval `low` to `high` over artists, and the value of each fold alone (probes only)."""
+    """A `value`, its 95 % interval `low` to `high` over artists, and the value of each fold alone (probes only).
+
+    Chance is a fixed reference: its interval is nan and it has no folds.
+    """
 
     value: float
     low: float
@@ -66,7 +70,9 @@ class Judge:
         else:
             share = self.truth.mean(axis=0, dtype=np.float64)
         constant = np.tile(share, (len(self.truth), 1))
-        return self._judged(Predictions({PROBES[0]: constant}, ()), expected_at_random(self.ground))
+        judged = self._judged(Predictions({PROBES[0]: constant}, ()), expected_at_random(self.ground))
+        fixed = {key: Measure(m.value, float("nan"), float("nan")) for key, m in judged.measures.items()}
+        return Judged(fixed, {}, judged.predictions)
 
     def _judged(self, predictions: Predictions, retrieval: Retrieval) -> Judged:
         """Measures and draws of one row, from one table of values per measure."""
@@ -89,12 +95,22 @@ class Judge:
         return np.asarray(weights @ values / weights.sum(axis=1))
 
 
-def mean_of(rows: Mapping[str, Judged]) -> Judged:
-    """The mean over rows (seeds) of every measure they share, with the interval of that mean over artists."""
+def mean_of(rows: Mapping[str, Judged], seed: int = 0) -> Judged:
+    """The mean over rows that differ only in their seed of every measure they share.
+
+    Its draws vary the artists and the seeds: each takes n of the n rows with replacement, and their deviation from
+    the mean of all is stretched by sqrt(n / (n - 1)), without which a resample of n has only (n - 1) / n of the
+    variance of a mean of n. An interval over artists alone would call luck of the seeds a difference.
+    """
     members = list(rows.values())
+    n, count = len(members), len(next(iter(members[0].draws.values())))
+    chosen = generator(seed, "seeds", *rows).integers(n, size=(count, n))
+    stretch = np.sqrt(n / (n - 1)) if n > 1 else 1.0
     measures, draws = {}, {}
     for key in members[0].measures:
-        draws[key] = np.mean([m.draws[key] for m in members], axis=0)
+        every = np.stack([m.draws[key] for m in members], axis=1)
+        mean = every.mean(axis=1)
+        draws[key] = mean + stretch * (np.take_along_axis(every, chosen, axis=1).mean(axis=1) - mean)
         value = float(np.mean([m.measures[key].value for m in members]))
         measures[key] = Measure(value, *interval(draws[key]))
     return Judged(measures, draws)

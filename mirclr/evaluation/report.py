@@ -67,7 +67,7 @@ def _report(
     for c in asked:
         e = c.extractor
         rows.append(Row(c.name, c.kind, judged[c.name], e.dim, e.fingerprint, (*c.notes, *_fit_notes(judged[c.name]))))
-    means = _family_means(asked, judged)
+    means = _family_means(asked, judged, judge.seed)
     twice = tuple(near_duplicates(subject.vectors[MfccStatistics.name]))
     return Report(
         collection=collection.name,
@@ -87,7 +87,7 @@ def _report(
     )
 
 
-def _family_means(asked: list[Candidate], judged: Mapping[str, Judged]) -> dict[str, Row]:
+def _family_means(asked: list[Candidate], judged: Mapping[str, Judged], seed: int) -> dict[str, Row]:
     """The mean row of every family with more than one member."""
     out = {}
     for family in dict.fromkeys(c.family for c in asked):
@@ -97,7 +97,7 @@ def _family_means(asked: list[Candidate], judged: Mapping[str, Judged]) -> dict[
             spread = {key: spread_of(rows, key) for key in judged[members[0].name].measures}
             name = f"{family} (mean of {len(rows)} seeds)"
             notes = tuple(dict.fromkeys(note for c in members for note in c.notes))
-            out[family] = Row(name, members[0].kind, mean_of(rows), notes=notes, seeds=len(rows), spread=spread)
+            out[family] = Row(name, members[0].kind, mean_of(rows, seed), notes=notes, seeds=len(rows), spread=spread)
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,7 +62,9 @@ def compare(measure: str, ours: tuple[str, Judged], rival: tuple[str, Judged]) -
 
 
 def value_text(measure: str, value: float) -> str:
-    """`66.0 %` for shares, `0.812` for the rest."""
+    """`66.0 %` for shares, `0.812` for the rest, nothing for an undefined value."""
+    if math.isnan(value):
+        return ""
     return f"{100 * value:.1f} %" if SPOKEN[measure.partition(".")[2]][1] else f"{value:.3f}"
 
 

@@ -32,6 +32,8 @@ PANELS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("learning rate", (("learning_rate", "learning rate"),)),
     ("clips per second", (("clips_per_s", "clips/s"),)),
 )
+# A rate reads as a trend only against its zero.
+FROM_ZERO = ("clips per second",)
 
 
 def draw_curves(journal: Journal, title: str) -> Figure:
@@ -46,13 +48,14 @@ def draw_curves(journal: Journal, title: str) -> Figure:
         raise ValueError(f"{title}: metrics.jsonl has no loss to draw; the run ended before its first step")
     rows = (len(panels) + 2) // 2
     figure = new_figure(10, 2.6 * rows + 0.4)
-    grid = figure.subplots(rows, 2, squeeze=False).ravel()
+    grid = figure.subplots(rows, 2, squeeze=False, sharex=True).ravel()
     figure.suptitle(title, fontsize=11)
     _draw_loss(grid[0], journal)
     for axes, (name, lines) in zip(grid[1:], panels, strict=False):
         _draw_lines(axes, journal, name, lines)
     for axes in grid[len(panels) + 1 :]:
         axes.set_visible(False)
+    grid[0].set_xlim(left=0)
     return figure
 
 
@@ -70,39 +73,39 @@ def smoothed(values: np.ndarray, window: int) -> np.ndarray:
     return np.asarray((total[centre + reach + 1] - total[centre - reach]) / (2 * reach + 1))
 
 
-def _points(journal: Journal, key: str, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values `(N,)` of the rows (of one kind) that have `key`, in order of their steps."""
-    rows = [r for r in journal if isinstance(r.get(key), int | float) and "step" in r and kind in (None, r.get("kind"))]
+def _points(journal: Journal, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values `(N,)` of the rows that have `key`, by step; of single steps where these were written, else of
+    reports, never both on one line. A value that is not finite is nan."""
+    rows = [row for row in journal if isinstance(row.get(key), int | float) and "step" in row]
+    rows = [row for row in rows if row.get("kind") == "step"] or rows
     steps, values = (np.array([row[name] for row in rows], float) for name in ("step", key))
     order = np.argsort(steps, kind="stable")
-    return steps[order], values[order]
+    return steps[order], np.where(np.isfinite(values), values, np.nan)[order]
 
 
 def _draw_loss(axes: Axes, journal: Journal) -> None:
-    """Every step's loss, faint, with its running mean; the reports' mean where single steps were not written."""
-    steps, values = _points(journal, "loss", "step")
-    if not steps.size:
-        steps, values = _points(journal, "loss")
-    finite = np.isfinite(values)
-    axes.plot(steps, np.where(finite, values, np.nan), color=FAINT, linewidth=0.6)
-    if finite.any():
-        axes.plot(steps[finite], smoothed(values[finite], max(1, finite.sum() // 25)), color=INK, linewidth=1.6)
+    """The loss as it was, faint, and its running mean."""
+    steps, values = _points(journal, "loss")
+    known = ~np.isnan(values)
+    axes.plot(steps, values, color=FAINT, linewidth=0.6)
+    axes.plot(steps[known], smoothed(values[known], max(1, known.sum() // 25)), color=INK, linewidth=1.6)
     _dress(axes, "loss")
 
 
 def _draw_lines(axes: Axes, journal: Journal, name: str, lines: Sequence[tuple[str, str]]) -> None:
     for key, legend in lines:
         steps, values = _points(journal, key)
-        mark = "." if len(steps) < 30 else ""
-        axes.plot(steps, np.where(np.isfinite(values), values, np.nan), marker=mark, linewidth=1.4, label=legend)
+        axes.plot(steps, values, marker="." if len(steps) < 30 else "", linewidth=1.4, label=legend)
     if len(lines) > 1:
         axes.legend(fontsize=8, frameon=False)
+    if name in FROM_ZERO:
+        axes.set_ylim(bottom=0)
     _dress(axes, name)
 
 
 def _dress(axes: Axes, name: str) -> None:
     axes.set_title(name, fontsize=9, loc="left")
     axes.set_xlabel("step", fontsize=8)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=8, labelbottom=True)  # every panel its own steps, though they share one axis
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
 from mirclr.evaluation.report_files import row_confusion
@@ -65,7 +66,10 @@ def _draw_measure(axes: Axes, rows: Sequence[Row], key: str) -> None:
             axes.annotate(
                 text, (m.value, place), (0, 5), textcoords="offset points", ha="center", fontsize=7, color=INK
             )
-    axes.set_title(SPOKEN[key.partition(".")[2]][0], fontsize=9)
+    spoken, share = SPOKEN[key.partition(".")[2]]
+    axes.set_title(spoken, fontsize=9)
+    if share:
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -47,27 +48,33 @@ class FfmpegReader:
 
     def __init__(self, path: Path, container: str) -> None:
         self._path, self._demuxer = path, DEMUXERS[container]
+        self.rate = self.channels = 0
+        self._rest: np.ndarray | None = None  # decoded and not yet taken; its first sample is at `_at`
         self._open()
         context = self._stream.codec_context
-        self.rate: int = context.sample_rate
-        self.channels: int = context.channels
         self.codec: str = context.codec.canonical_name
         self.forward_only = self.codec not in _SEEKABLE
+        self._hear_format(context)
+        self.frames = self._promised()
+
+    def _hear_format(self, context: Any) -> None:
+        """Rate and channels of the first frame: the header of AAC may name half the rate that is decoded (HE-AAC)."""
+        self._rest = next(self._frames, (None, None))[1]
+        self.rate, self.channels = self.rate or context.sample_rate, self.channels or context.channels
         if not self.rate or not self.channels:
             self.close()
-            raise AudioError(path, "undecodable", "the header gives no sample rate")
-        self.frames = self._promised()
+            raise AudioError(self._path, "undecodable", "the header gives no sample rate")
 
     def read(self, start: int, count: int) -> np.ndarray:
         """`(n, channels)` float32 from sample `start`; n < `count` only where the audio ends.
 
         Raises AudioError: undecodable.
         """
+        if not self.forward_only and start > self._at + self.rate:
+            self._seek(start)
         if start < self._at:
             self.close()
             self._open()
-        if not self.forward_only and start > self._at + self.rate:
-            self._seek(start)
         self._skip(start - self._at)
         parts = list(self._take(count))
         block = np.concatenate(parts) if parts else np.zeros((0, self.channels), np.float32)
@@ -92,9 +99,12 @@ class FfmpegReader:
             self.close()
             raise AudioError(self._path, "no_audio", "no audio stream in it")
         self._stream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self.close()
+            raise AudioError(self._path, "undecodable", "ffmpeg: no decoder for this codec")
         self._stream.codec_context.thread_count = 1  # processes are the parallelism here
         self._frames = self._decoded()
-        self._rest: np.ndarray | None = None
+        self._rest = None
         self._at = 0
 
     def _undecodable(self, error: Exception) -> AudioError:
@@ -110,8 +120,8 @@ class FfmpegReader:
     def _samples_per_tick(self) -> Fraction:
         return (self._stream.time_base or Fraction(1, self.rate)) * self.rate
 
-    def _decoded(self) -> Iterator[np.ndarray]:
-        """`(n, channels)` float32 blocks from where the demuxer stands."""
+    def _decoded(self) -> Iterator[tuple[int | None, np.ndarray | None]]:
+        """Time (in ticks of the stream) and `(n, channels)` float32 blocks from where the demuxer stands."""
         packets = damaged = 0
         try:
             for packet in self._packets():
@@ -123,7 +133,7 @@ class FfmpegReader:
                     if self._demuxer not in _RAW or damaged > 1 + packets // _TOLERATED:
                         raise
                     continue
-                yield from (self._checked(frame) for frame in frames if isinstance(frame, av.AudioFrame))
+                yield from ((frame.pts, self._checked(frame)) for frame in frames)
         except (av.FFmpegError, ValueError) as error:
             raise self._undecodable(error) from error
 
@@ -138,21 +148,28 @@ class FfmpegReader:
             if self._demuxer not in _RAW or self._container.size - end > _LARGEST_RAW_PACKET:
                 raise
 
-    def _checked(self, frame: av.AudioFrame) -> np.ndarray:
+    def _checked(self, frame: Any) -> np.ndarray:
+        if not self.rate:
+            self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
         if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
             raise AudioError(self._path, "undecodable", "rate or channels change in the middle")
         return _samples(frame)
 
     def _seek(self, start: int) -> None:
-        self._container.seek(int(start / self._samples_per_tick()), stream=self._stream, backward=True)
-        first = next(self._container.decode(self._stream), None)
-        if first is not None and first.pts is not None:
-            self._rest, self._at = _samples(first), round(first.pts * self._samples_per_tick())
+        """Stand at the packet that holds `start` or at an earlier one."""
+        ticks = int(start / self._samples_per_tick()) + (self._stream.start_time or 0)
+        try:
+            self._container.seek(ticks, stream=self._stream, backward=True)
+        except av.FFmpegError as error:
+            raise self._undecodable(error) from error
         self._frames = self._decoded()
+        pts, self._rest = next(self._frames, (None, None))
+        if pts is not None:
+            self._at = round((pts - (self._stream.start_time or 0)) * self._samples_per_tick())
 
     def _next(self) -> np.ndarray | None:
         """The next block, cut where an m4a's promised length ends (behind it is the encoder's padding)."""
-        block = self._rest if self._rest is not None else next(self._frames, None)
+        block = self._rest if self._rest is not None else next(self._frames, (None, None))[1]
         self._rest = None
         if block is not None and self.frames is not None:
             block = block[: max(0, self.frames - self._at)]

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,9 @@ def searching(tracks: int, dim: int) -> dict[str, float]:
             start = time.perf_counter()
             catalogue = Catalogue.load(library)
             load = time.perf_counter() - start
-    queries = [seconds_of(lambda: similar(catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
+    queries = [seconds_of(partial(similar, catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
     seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
-    lists = {f"playlist_{n}_s": seconds_of(lambda: make_playlist(catalogue, seeds, Rules(n))) for n in (20, 500)}
+    lists = {f"playlist_{n}_s": seconds_of(partial(make_playlist, catalogue, seeds, Rules(n))) for n in (20, 500)}
     return {"tracks": tracks, "dim": dim, "load_s": load, "query_ms": 1000 * float(np.median(queries)), **lists}
 
 

@@ -20,7 +20,7 @@ from mirclr.errors import StoreError
 from mirclr.library.store import Contents, Library
 
 PRIOR_TRACKS = 2.0
-BLOCK = 8192  # rows turned to float64 at a time
+BLOCK = 1024  # rows turned to float64 at a time
 DIGITS = 6  # float32 sums differ in the seventh digit between machines; equal to six digits is a tie
 
 
@@ -50,7 +50,7 @@ class Space:
         for start in range(0, len(vectors), BLOCK):
             block = vectors[start : start + BLOCK].astype(np.float64)
             total += block.sum(axis=0)
-            square += (block * block).sum(axis=0)
+            square += np.einsum("nd,nd->d", block, block)
         count = len(vectors) + PRIOR_TRACKS
         centre = total / count
         scale = np.sqrt(np.maximum(square / count - centre**2, 0))

@@ -25,6 +25,7 @@ from mirclr.library import schema
 from mirclr.library.connection import REMAKE, connect, named
 
 FLOAT = np.dtype("<f4")
+READ_ROWS = 4096  # vectors read from SQLite at a time
 
 
 @dataclass(frozen=True)
@@ -215,19 +216,25 @@ class Library:
         return frame.astype(numbers)
 
     def _vectors(self, row_of: Mapping[str, int]) -> np.ndarray:
-        """`(U, D)` float32 for the wanted audio; filled row by row, so that memory holds one copy."""
+        """`(U, D)` float32 for the wanted audio; filled some rows at a time, so that memory holds one copy."""
         out = np.empty((len(row_of), self.binding.dim), np.float32)
         filled = 0
-        for audio_id, blob in self._db.execute("SELECT audio_id, vector FROM vectors"):
-            row = row_of.get(audio_id)
-            if row is not None:
-                out[row] = _vector(self.path, blob, self.binding.dim)
-                filled += 1
+        found = self._db.execute("SELECT audio_id, vector FROM vectors")
+        while part := found.fetchmany(READ_ROWS):
+            wanted = [(row_of[audio_id], blob) for audio_id, blob in part if audio_id in row_of]
+            out[[row for row, _ in wanted]] = self._matrix([blob for _, blob in wanted])
+            filled += len(wanted)
         if filled != len(row_of):
-            raise StoreError(
-                f"{self.path}: {len(row_of) - filled} track(s) without a vector: the store is damaged. {REMAKE}"
-            )
+            raise StoreError(f"{self.path}: {len(row_of) - filled} track(s) without a vector: damaged. {REMAKE}")
         return out
+
+    def _matrix(self, blobs: Sequence[bytes]) -> np.ndarray:
+        """Blobs of one vector each as `(N, D)` float32."""
+        width = self.binding.dim * FLOAT.itemsize
+        wrong = [len(blob) for blob in blobs if len(blob) != width]
+        if wrong:
+            raise StoreError(f"{self.path}: a vector of {wrong[0]} bytes where {width} belong: damaged. {REMAKE}")
+        return np.frombuffer(b"".join(blobs), FLOAT).reshape(-1, self.binding.dim)
 
     def _read_binding(self) -> Binding:
         schema.check(self._db, self.path)
@@ -271,14 +278,6 @@ def _texts(paths: Iterable[bytes]) -> pd.Series:
 
 def _blob(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, FLOAT).tobytes()
-
-
-def _vector(path: Path, blob: bytes, dim: int) -> np.ndarray:
-    if len(blob) != dim * FLOAT.itemsize:
-        raise StoreError(
-            f"{path}: a vector of {len(blob)} bytes where {dim * FLOAT.itemsize} belong: damaged. {REMAKE}"
-        )
-    return np.frombuffer(blob, FLOAT)
 
 
 def _cell(value: Any) -> Any:

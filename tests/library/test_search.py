@@ -22,7 +22,7 @@ def slow_similarities(vectors: np.ndarray, query: np.ndarray) -> np.ndarray:
     return np.array([row @ q / np.sqrt((row @ row) * (q @ q)) for row in z])
 
 
-@pytest.mark.parametrize("tracks", [1, 2, 3, 50, 9000])
+@pytest.mark.parametrize("tracks", [1, 2, 3, 50, 3000])
 def test_ranking_is_that_of_brute_force(tmp_path: Path, tracks: int) -> None:
     draw = generator(0, tracks)
     vectors = (draw.normal(size=(tracks, 6)) * [1, 1, 10, 1000, 0.01, 1] + [0, 5, 0, -300, 0, 0]).astype(np.float32)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -122,11 +123,30 @@ def test_help_answers_in_under_a_second() -> None:
     assert "Train an encoder on a folder of music." in done.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name: str) -> None:
-    done = CliRunner().invoke(main, [name, "--help"])
+def _words_of_commands() -> list[tuple[str, ...]]:
+    """Every command and, for groups, every command inside."""
+    out: list[tuple[str, ...]] = []
+    context = click.Context(main)
+    for name in COMMANDS:
+        found = main.get_command(context, name)
+        assert found is not None
+        inside = found.list_commands(context) if isinstance(found, click.Group) else []
+        out += [(name,), *((name, sub) for sub in inside)]
+    return out
+
+
+@pytest.mark.parametrize("words", _words_of_commands(), ids=" ".join)
+def test_every_command_and_every_option_has_help(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, [*words, "--help"])
     assert done.exit_code == 0, done.output
-    assert "Usage:" in done.output
+    command: click.Command | None = main
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(main), word)
+    assert command is not None
+    assert command.help, words
+    silent = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert silent == []
 
 
 def test_an_unknown_command_gets_the_nearest_one() -> None:

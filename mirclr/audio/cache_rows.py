@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mirclr.audio.chatter import quiet_codecs
 from mirclr.audio.decode import open_reader, read_mono
 from mirclr.audio.store import Span
 from mirclr.errors import AudioError
@@ -75,11 +76,11 @@ def excerpts(duration: float, settings: CacheSettings) -> list[tuple[float, floa
 
 
 def decode_row(track: Track, settings: CacheSettings) -> tuple[np.ndarray, list[Span]]:
-    """The int16 row of a file and the spans of its excerpts. Raises AudioError."""
+    """The int16 row of a file and the spans of its excerpts, for a worker process. Raises AudioError."""
     pieces: list[np.ndarray] = []
     spans: list[Span] = []
     end = 0
-    with closing(open_reader(track.path)) as reader:
+    with quiet_codecs(), closing(open_reader(track.path)) as reader:
         for start_s, length_s in excerpts(track.duration, settings):
             count = None if length_s is None else samples_of(length_s, settings.sample_rate)
             first = samples_of(start_s, settings.sample_rate)

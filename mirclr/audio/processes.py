@@ -84,20 +84,26 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
-    """A worker's life: items in, results or errors out, until the pipe closes. Ctrl-C is the parent's business."""
+    """A worker's life: items in, results or errors out, until the parent is gone. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send(_READY)
     while True:
         try:
-            item = pipe.recv()
-        except EOFError:
+            _answer(pipe, function, pipe.recv())
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-        try:
-            pipe.send(function(item))
-        except Exception as error:
-            pipe.send(error)
-            if not isinstance(error, AudioError):
-                raise
+
+
+def _answer(pipe: Connection, function: Callable[[Any], Any], item: Any) -> None:
+    """Send what `function` returns, or the exception it ends with; one that is no AudioError also ends the worker."""
+    try:
+        result = function(item)
+    except AudioError as error:
+        result = error
+    except Exception as error:
+        pipe.send(error)
+        raise
+    pipe.send(result)
 
 
 @dataclass

@@ -61,7 +61,9 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CacheError(f"{folder}: cannot write ({error.strerror}); free some space or move the cache") from error
+        raise CacheError(
+            f"{folder}: cannot write ({error.strerror}); free some space or choose another cache folder"
+        ) from error
 
 
 def _write(file: int, block: memoryview, position: int) -> None:
@@ -86,13 +88,15 @@ class StoreWriter:
         Raises StoreBusy when another process writes, CacheError when the store is damaged or made with other settings.
         """
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with _disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.folder)
         self._wanted = (str(np.dtype(dtype)), columns, plain(settings))
         self._pending: dict[str, Row] = {}
         self._committed = time.monotonic()
-        self._lock = _lock(self.folder)
         try:
-            self._open()
+            with _disk_errors(self.folder):
+                self._open()
         except BaseException:
             os.close(self._lock)
             raise

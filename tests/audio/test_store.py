@@ -232,3 +232,9 @@ def test_a_full_disk_is_said_and_what_was_committed_stays(tmp_path: Path, monkey
                 writer.add("1", row, [(0, len(row), 0.0)])
         writer.append("2", row, [(0, len(row), 0.0)])
     assert_same(RaggedStore.open(tmp_path, verify=True), {"0": row, "2": row})
+
+
+def test_a_place_that_cannot_hold_a_store_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CacheError, match=r"cannot write \(Not a directory\)"):
+        StoreWriter(tmp_path / "file" / "store", "int16", SETTINGS, columns=0)

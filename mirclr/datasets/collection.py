@@ -15,8 +15,6 @@ import pandas as pd
 from mirclr.audio.track import content_id
 from mirclr.datasets.registry import AllowedLeak, Expected, Task
 from mirclr.datasets.splits import Split
-from mirclr.errors import DatasetError
-from mirclr.units import printable
 
 Answer = TypeVar("Answer")
 # What taggers write when there is no single artist. Such tracks share nothing, so each counts as its own artist.
@@ -84,18 +82,18 @@ def content_of(paths: Sequence[str]) -> list[str | None]:
     """A hex digest of each file's bytes where another file has the same size; None elsewhere, because such a file can
     have no copy here. So a collection of thousands costs little more than reading its sizes.
 
-    Raises DatasetError naming a file that cannot be read.
+    An empty file, or one that may not be read, gets None too: whoever opens it next lists it with its reason.
     """
-    sizes = pd.Series([_read(path, os.path.getsize) for path in paths])
-    twins = sizes.duplicated(keep=False)
+    sizes = pd.Series([_read(path, os.path.getsize) or 0 for path in paths], dtype=np.int64)
+    twins = sizes.duplicated(keep=False) & (sizes > 0)
     return [_read(path, content_id) if twin else None for path, twin in zip(paths, twins, strict=True)]
 
 
-def _read(path: str, what: Callable[[str], Answer]) -> Answer:
+def _read(path: str, what: Callable[[str], Answer]) -> Answer | None:
     try:
         return what(path)
-    except OSError as error:
-        raise DatasetError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+    except OSError:
+        return None
 
 
 def joined_groups(groups: np.ndarray, content: Sequence[str | None]) -> np.ndarray:

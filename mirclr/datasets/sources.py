@@ -131,6 +131,8 @@ def find_source(dataset: str | Path, registry: Path | None, label: str | None, s
     rule or, for one's own table, the column to split by. Raises DatasetError, ConfigError, UsageError.
     """
     text, path = os.fspath(dataset), Path(dataset).expanduser()
+    if not text.strip():
+        raise UsageError("DATASET is empty: give a name in datasets.yaml, a folder per label, or a csv")
     if not _is_path(text):
         declared = read_registry(registry)
         if text in declared:

@@ -75,8 +75,11 @@ def assign_folds(groups: np.ndarray, mass: np.ndarray, folds: int, random: np.ra
 
 
 def _valid_part(material: Material, name: str, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(train, valid): about a fifth of `train` as whole groups; the fold that takes the fewest labels out of training
-    and is most like the whole. Raises DatasetError when `train` is a single group."""
+    """(train, valid): about a fifth of `train` as whole groups, the fold whose labels are most like the whole; one that
+    holds all of a label is least like it, so labels stay learnable.
+
+    Raises DatasetError when `train` is a single group.
+    """
     groups, mass = material.groups[train], material.mass[train]
     count = min(VALID_FOLDS, len(np.unique(groups)))
     if count < 2:
@@ -87,10 +90,8 @@ def _valid_part(material: Material, name: str, train: np.ndarray) -> tuple[np.nd
     fold = assign_folds(groups, mass, count, generator(material.seed, "valid", name))
     held = np.array([mass[fold == f].sum(axis=0) for f in range(count)])
     total = held.sum(axis=0)
-    lost = (held >= np.maximum(total, 1e-9)).sum(axis=1)
     uneven = np.square(held * count / np.maximum(total, 1) - 1).sum(axis=1)
-    # lexsort's last key is the first to decide: keep every label learnable, then be most like the whole.
-    valid = fold == np.lexsort((uneven, lost))[0]
+    valid = fold == np.argmin(uneven)
     return train[~valid], train[valid]
 
 

@@ -55,3 +55,13 @@ def test_the_published_format_is_read_whole(
     if len(made.splits) > 1:
         tested = np.concatenate([split.test for split in made.splits])
         assert sorted(tested.tolist()) == list(range(count))
+
+
+def test_the_declaration_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (shipped_file().parent / "docs" / "datasets.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "datasets.yaml").write_text(example, encoding="utf-8")
+    entry = read_file(tmp_path / "datasets.yaml")["dances"].entry
+    assert list(entry.splits) == ["published", "ten", "seeded"]
+    unused = {name for name in type(entry).model_fields if name not in entry.model_fields_set}
+    assert unused == {"folders"}, "every key is shown"

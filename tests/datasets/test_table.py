@@ -82,6 +82,17 @@ def test_missing_files_are_counted_up_to_a_twentieth_and_refused_beyond(tmp_path
     assert len(read_collection(path, max_missing=1.0).tracks) == 37
 
 
+def test_a_split_column_follows_its_rows_past_missing_and_bad_files(tmp_path: Path) -> None:
+    rows = [{**row, "split": "test" if i % 8 > 5 else "train"} for i, row in enumerate(labelled_rows(12, 4))]
+    write_table(tmp_path, rows)
+    (tmp_path / "0-0.wav").unlink()
+    table = declare(tmp_path, ", known_bad: {0-1.wav: broken}")
+    table.write_text(table.read_text().replace("{folds: 3}", "{column: split}"))
+    (split,) = read_collection("mine", registry=table).splits
+    ids = read_collection("mine", registry=table).tracks["id"].to_numpy()
+    assert ids[split.test].tolist() == [row["path"] for row in rows if row["split"] == "test"]
+
+
 def test_nothing_at_all_is_always_an_error_that_says_where_to_get_it(tmp_path: Path) -> None:
     write_csv(tmp_path / "labels.csv", labelled_rows())
     with pytest.raises(DatasetError, match=r"12 of 12 listed files are missing .* Ask them"):
@@ -232,15 +243,19 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
         load_collection(folders(tmp_path / "one", "a"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_locked_folder_is_an_error_and_not_a_missing_label(tmp_path: Path) -> None:
-    root = folders(tmp_path / "m", "a", "b", "c")
-    (root / "c").chmod(0)
-    try:
-        with pytest.raises(DatasetError, match="c: Permission denied; a label cannot be read in part"):
-            load_collection(root)
-    finally:
-        (root / "c").chmod(0o755)
+def test_a_locked_folder_is_an_error_and_not_a_smaller_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folders(tmp_path / "m", "a", "b", "locked")
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        # By hand, because an administrator may enter every folder.
+        if os.fspath(folder).endswith("locked"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DatasetError, match="locked: Permission denied; a label cannot be read in part"):
+        load_collection(root)
 
 
 def test_a_name_comes_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,6 +284,11 @@ def test_what_is_no_dataset_is_said_plainly(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatasetError, match=message):
         load_collection(dataset)
+
+
+def test_an_empty_name_does_not_mean_the_current_folder() -> None:
+    with pytest.raises(UsageError, match="DATASET is empty"):
+        load_collection(" ")
 
 
 def test_a_declared_table_that_is_not_there_says_where_to_get_it(tmp_path: Path) -> None:

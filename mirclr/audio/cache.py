@@ -95,8 +95,9 @@ def _missing(tracks: pd.DataFrame, settings: CacheSettings, folder: Path) -> lis
     home = samples_folder(folder, settings)
     known = set(RaggedStore.open(home, settings.described).ids) if RaggedStore.exists(home) else set()
     first = tracks.drop_duplicates("id")
-    rows = zip(first["id"], first["path"], first["duration"], strict=True)
-    return [Track(i, str(p), float(d)) for i, p, d in rows if i not in known]
+    columns = [c for c in ("id", "path", "duration", "size", "mtime_ns") if c in first]
+    rows = zip(*(first[c] for c in columns), strict=True)
+    return [Track(str(i), str(p), float(d), *map(int, stamp)) for i, p, d, *stamp in rows if i not in known]
 
 
 def build(

@@ -7,6 +7,7 @@ above full scale; these are clipped to the range, never wrapped.
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from mirclr.audio.chatter import quiet_codecs
 from mirclr.audio.decode import open_reader, read_mono
 from mirclr.audio.store import Span
+from mirclr.audio.track import content_id
 from mirclr.errors import AudioError
 from mirclr.units import samples_of
 
@@ -44,11 +46,13 @@ class CacheSettings:
 
 
 class Track(NamedTuple):
-    """A file to decode."""
+    """A file to decode, and its size and time of change when it was scanned, where known."""
 
     id: str
     path: str
     duration: float
+    size: int | None = None
+    mtime_ns: int | None = None
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
@@ -75,11 +79,27 @@ def excerpts(duration: float, settings: CacheSettings) -> list[tuple[float, floa
     return [(k * part + (part - length) / 2, length) for k in range(count)]
 
 
+def _refuse_changed(track: Track) -> None:
+    """Raise AudioError when the file is no longer the content its id names: a cache shared by content must not lie.
+
+    Size and time of change settle it for nearly every file; the others are hashed again.
+    """
+    try:
+        found = os.stat(track.path)
+        touched = track.size is not None and (track.size, track.mtime_ns) != (found.st_size, found.st_mtime_ns)
+        changed = touched and content_id(track.path) != track.id
+    except OSError:
+        return  # the reader says why
+    if changed:
+        raise AudioError(track.path, "changed", "not the file that was scanned; scan the folder again")
+
+
 def decode_row(track: Track, settings: CacheSettings) -> tuple[np.ndarray, list[Span]]:
     """The int16 row of a file and the spans of its excerpts, for a worker process. Raises AudioError."""
     pieces: list[np.ndarray] = []
     spans: list[Span] = []
     end = 0
+    _refuse_changed(track)
     with quiet_codecs(), closing(open_reader(track.path)) as reader:
         for start_s, length_s in excerpts(track.duration, settings):
             count = None if length_s is None else samples_of(length_s, settings.sample_rate)

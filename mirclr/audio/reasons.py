@@ -6,6 +6,7 @@ A reason sends a file to the quarantine table; a flag stays with the track. The 
 from __future__ import annotations
 
 REASONS: dict[str, str] = {
+    "changed": "The file is not the one that was scanned.",
     "missing_file": "The file is not there (any more).",
     "empty_file": "The file has no bytes.",
     "not_audio": "The name promises audio, the content is something else.",

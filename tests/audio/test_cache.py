@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from mirclr.audio.decode import decode
 from mirclr.audio.processes import Lost
 from mirclr.audio.store import RaggedStore, Span
 from mirclr.audio.store_writer import StoreWriter
+from mirclr.audio.track import content_id
 from mirclr.errors import CacheError
 from mirclr.reports import finish
 
@@ -104,6 +106,24 @@ def test_duplicates_are_decoded_once_and_fail_under_every_path(tracks: pd.DataFr
     result = finish(build(twice, tmp_path / "cache", SETTINGS, workers=1))
     assert sorted(result.store.ids) == ["a", "b"]
     assert result.quarantine["path"].tolist() == [tracks["path"][2], tracks["path"][2] + ".copy"]
+
+
+def test_a_file_changed_since_the_scan_is_left_out_and_a_touched_one_is_not(tmp_path: Path) -> None:
+    paths = [tmp_path / "touched.wav", tmp_path / "changed.wav"]
+    for path in paths:
+        soundfile.write(path, noise(1.0, 1), RATE)
+    scanned = [(content_id(p), str(p), 1.0, p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    scanned[1] = ("0" * 32, *scanned[1][1:])
+    os.utime(paths[0], (0, 0))
+    soundfile.write(paths[1], noise(1.5, 2), RATE)
+    scanned.append(("1" * 32, str(tmp_path / "gone.wav"), 1.0, 5, 5))
+    tracks = pd.DataFrame(scanned, columns=["id", "path", "duration", "size", "mtime_ns"])
+    result = finish(build(tracks, tmp_path / "cache", SETTINGS, workers=1))
+    assert result.store.ids == [scanned[0][0]]
+    assert result.quarantine[["path", "reason"]].to_numpy().tolist() == [
+        [str(paths[1]), "changed"],
+        [str(tmp_path / "gone.wav"), "missing_file"],
+    ]
 
 
 def test_work_that_is_left_keeps_what_is_done(tracks: pd.DataFrame, tmp_path: Path) -> None:

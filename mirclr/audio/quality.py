@@ -16,10 +16,12 @@ SILENT_PEAK = 1e-3
 # Not judged under a second, where the mean of a bass note is no zero either.
 DC_OFFSET = 1e-2
 OFFSET_SECONDS = 1.0
-# A peak is cut when at least four samples in a row stand at the block's highest value, and this value is above 0.9 (or
-# at 1, for lossy codecs that decode past it). Four, because the crest of a 50 Hz tone is flat to 16 bits for
-# three. 0.9, because square waves of old game chips are flat too, by design and at lower levels.
+# A peak is cut when at least four samples in a row stand at the block's highest value (or at 1, for lossy codecs that
+# decode past it), the wave falls off by more than 16 steps of 16 bits beside them, and the value is above 0.9. Falls
+# off, because the crest of a loud bass note is flat for as long, and round. 0.9, because square waves of old game chips
+# are flat too, by design and at lower levels.
 CLIP_RUN = 4
+CLIP_EDGE = 16 / 32_768
 CLIP_LEVEL = 0.9
 # One sample in 1,000: at 44.1 kHz ten cut crests of four samples a second. Of 200 recordings of
 # Emotify 9 % lie above it; 26 % lie above a tenth of it, and those are loud rather than broken.
@@ -60,9 +62,13 @@ def _plateau(channel: np.ndarray) -> int:
     ceiling = float(channel.max())
     if ceiling < CLIP_LEVEL:
         return 0
-    high = np.concatenate([[False], channel >= min(1.0, ceiling) - _STEP, [False]])
+    level = min(1.0, ceiling)
+    high = np.concatenate([[False], channel >= level - _STEP, [False]])
     edges = np.flatnonzero(high[1:] != high[:-1])
-    runs = edges[1::2] - edges[::2]
+    starts, ends = edges[::2], edges[1::2]
+    around = np.concatenate([[level], channel, [level]])
+    falls = level - np.minimum(around[starts], around[ends + 1])
+    runs = (ends - starts)[falls > CLIP_EDGE]
     return int(runs[runs >= CLIP_RUN].sum())
 
 

@@ -37,40 +37,39 @@ def _is_sound(path: Path) -> bool:
         return False
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _visible(path: Path, root: Path) -> tuple[str, ...]:
+    """The parts of `path` below `root`; () for a hidden file or one in a hidden folder, which is not music."""
+    parts = path.relative_to(root).parts
+    return () if any(part.startswith(".") for part in parts) else parts
 
 
-def _sound_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The sound files below a label's folder in a fixed order, hidden ones aside, and notes on broken links.
+def _label_folders(root: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """{label: sound files in a fixed order} of the subfolders of `root`, and notes on what is no label or has none.
 
+    The root is walked as a whole, so that a link from one label into another is not read as more of the first.
     Raises DatasetError where a folder cannot be read.
     """
-    files, bad = list_files(folder)
+    files, bad = list_files(root)
     notes = []
-    for row in bad.to_dict("records"):
+    for row in (row for row in bad.to_dict("records") if row["path"] == str(root) or _visible(Path(row["path"]), root)):
         what = f"{printable(row['path'])}: {row['detail']}"
         if row["reason"] in UNSEEN:
             raise DatasetError(f"{what}; a label cannot be read in part")
         notes.append(f"left out, {what}")
-    return [path for path in files if not _is_hidden(path, folder) and _is_sound(path)], notes
-
-
-def _label_folders(root: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """{label: sound files} of the subfolders of `root`, and notes on what is no label or has none."""
-    try:
-        inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DatasetError(f"{printable(root)}: cannot be read: {error.strerror}") from error
-    labels: dict[str, list[Path]] = {}
-    loose = sum(path.is_file() and looks_like_audio(path) for path in inside)
-    notes = [f"{loose} sound file(s) directly in {printable(root)} have no label and are left out"] * bool(loose)
-    for folder in (path for path in inside if path.is_dir()):
-        labels[folder.name], more = _sound_files(folder)
-        notes += more
-        if not labels[folder.name]:
-            notes.append(f"folder {printable(labels.popitem()[0])!r} holds no sound and is no label")
-    return labels, notes
+    labels: dict[str, list[Path]] = {name: [] for name in sorted(f.name for f in root.iterdir() if f.is_dir())}
+    loose = 0
+    for path in files:
+        parts = _visible(path, root)
+        if not parts or not _is_sound(path):
+            continue
+        if len(parts) > 1:
+            labels[parts[0]].append(path)
+        else:
+            loose += 1
+    notes += [f"{loose} sound file(s) directly in {printable(root)} have no label and are left out"] * bool(loose)
+    silent = [name for name, sound in labels.items() if not sound and not name.startswith(".")]
+    notes += [f"folder {printable(name)!r} holds no sound and is no label" for name in silent]
+    return {name: sound for name, sound in labels.items() if sound}, notes
 
 
 def list_folders(layout: FolderLayout, root: Path, artist_of: ArtistOf = artist_from_tags) -> Listing:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mirclr.cli.collections import check, list_
-from mirclr.datasets.registry import read_registry
+from mirclr.datasets.registry import read_registry, shipped_file
 from tests.support.collections_on_disk import emotify_archive, labelled_rows, write_table
 
 
@@ -50,7 +50,8 @@ def test_list_loads_no_heavy_library() -> None:
         "assert CliRunner().invoke(list_).exit_code == 0; "
         "print([name for name in ('torch', 'librosa', 'pandas', 'sklearn') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = shipped_file().parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
     assert done.stdout.strip() == "[]"
 
 

@@ -207,6 +207,19 @@ def test_a_folder_per_label(tmp_path: Path) -> None:
     assert any(note.startswith("1 sound file(s) directly in") for note in made.notes)
 
 
+def test_links_between_labels_are_not_more_of_a_label(tmp_path: Path) -> None:
+    root = folders(tmp_path / "m", "a", "b")
+    outside = folders(tmp_path / "elsewhere", "wild")
+    (root / "b" / "up").symlink_to(root, target_is_directory=True)
+    (root / "b" / "across").symlink_to(root / "a", target_is_directory=True)
+    (root / "c").symlink_to(outside / "wild", target_is_directory=True)
+    made = load_collection(root)
+    assert made.vocabulary == ("a", "b", "c")
+    assert made.listed == (4, 4, 4)
+    assert made.tracks["id"].tolist()[-1] == "c/3.wav"
+    assert any("b/up: leads back to" in note for note in made.notes)
+
+
 def test_artists_of_a_folder_come_from_the_tags(tmp_path: Path) -> None:
     root = folders(tmp_path / "m", "a", "b")
     made = load_collection(root, artist_of=lambda path: f"Artist {int(path.stem) // 2} of {path.parent.name}", folds=3)

@@ -55,8 +55,8 @@ def onsets(samples: np.ndarray) -> tuple[np.ndarray, float]:
 
 def test_the_same_song_is_the_same_bits_in_every_process() -> None:
     code = (
-        "import hashlib; from tests.audio.test_synth import SONG, RATE; from mirclr.audio.synth import render;"
-        "print(hashlib.sha256(render(SONG, RATE).samples.tobytes()).hexdigest())"
+        "import hashlib; from mirclr.audio.synth import Song, render;"
+        f"print(hashlib.sha256(render({SONG!r}, {RATE}).samples.tobytes()).hexdigest())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "99", "PYTHONPATH": "."}
     run = [sys.executable, "-c", code]
@@ -186,18 +186,18 @@ def test_another_tempo_is_the_same_music_faster() -> None:
 
 
 def timbre(samples: np.ndarray) -> np.ndarray:
-    mfcc = librosa.feature.mfcc(y=samples, sr=RATE, n_mfcc=20)[1:]
+    mfcc = librosa.feature.mfcc(y=samples, sr=RATE, n_mfcc=20, hop_length=1024)[1:]
     return np.concatenate([mfcc.mean(1), mfcc.std(1)])
 
 
 def test_an_artist_is_recognised_by_timbre_in_songs_not_heard_before() -> None:
-    songs = [Song("rock", f"Artist {a}", 110.0, "C major", seed, 12.0) for a in range(6) for seed in range(3)]
+    songs = [Song("rock", f"Artist {a}", 110.0, "C major", seed, 12.0) for a in range(6) for seed in range(2)]
     x = np.stack([timbre(played(song).samples[4 * RATE :]) for song in songs])  # after the intro
     x = (x - x.mean(0)) / x.std(0)
     distance = np.linalg.norm(x[:, None] - x[None], axis=-1)
     np.fill_diagonal(distance, np.inf)
     right = [songs[i].artist == songs[j].artist for i, j in enumerate(distance.argmin(1))]
-    assert np.mean(right) > 0.7  # chance is 2/17
+    assert np.mean(right) > 0.7  # chance is 1/11
 
 
 def test_the_artist_changes_the_sound_and_not_the_music() -> None:

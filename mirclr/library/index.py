@@ -58,6 +58,7 @@ class _State:
     workers: int | None
     known: dict[bytes, Stamp]
     embedded: set[str]
+    ignored: dict[bytes, tuple[int, int]]
     gone: set[bytes] = field(default_factory=set)  # live in the store, not on disk, not yet found elsewhere
     gone_by_id: dict[str, list[bytes]] = field(default_factory=dict)
     result: IndexResult = field(default_factory=IndexResult)
@@ -81,7 +82,7 @@ def index_folder(
     """
     roots = [Path(os.path.abspath(folder)) for folder in ([folders] if isinstance(folders, Path) else folders)]
     files, unseen = list_files(roots)
-    state = _State(library, extractor, workers, library.stamps(), library.embedded())
+    state = _State(library, extractor, workers, library.stamps(), library.embedded(), library.ignored())
     fresh = _compare(state, roots, files, unseen)
     if not prune:
         _refuse_a_wipe(state, roots, spared=len(fresh))
@@ -94,12 +95,15 @@ def index_folder(
 
 def _compare(state: _State, roots: Sequence[Path], files: Sequence[Path], unseen: pd.DataFrame) -> list[Path]:
     """The files that must be opened; notes on the way what is unchanged, back, or gone."""
-    fresh, back, seen = [], [], set()
+    fresh, back, seen, pictures = [], [], set(), set()
     for path in files:
         name = os.fsencode(path)
         seen.add(name)
-        stamp = state.known.get(name)
-        if stamp is None or _stamp(path) != (stamp.size, stamp.mtime_ns):
+        now, stamp = _stamp(path), state.known.get(name)
+        if now is not None and now == state.ignored.get(name):
+            pictures.add(name)
+            continue
+        if stamp is None or now != (stamp.size, stamp.mtime_ns):
             fresh.append(path)
         elif stamp.missing:
             back.append(name)
@@ -116,6 +120,7 @@ def _compare(state: _State, roots: Sequence[Path], files: Sequence[Path], unseen
     }
     _come_back(state, back)
     with state.library.batch():
+        state.library.release(name for name in state.ignored if name not in pictures and _under(name, roots))
         _quarantine(state, _records(unseen))
     state.gone_by_id = _by_id(state)
     state.total = len(fresh)
@@ -159,6 +164,9 @@ def _take_in(state: _State, fresh: Sequence[Path]) -> Work[None]:
         found = yield from _counted(scan_files(part, workers=state.workers), "scan", start, len(fresh))
         with state.library.batch():
             _reject(state, _records(found.quarantine))
+            _ignore(
+                state, {*part} - {Path(path) for table in (found.tracks, found.quarantine) for path in table["path"]}
+            )
         for tracks in _batches(found.tracks):
             yield from _store(state, tracks)
         state.embed_done = start + len(part)
@@ -245,6 +253,13 @@ def _thinned(segments: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.n
     """At most `KEPT_SEGMENTS` of `(S, D)` segments and `(S,)` starts, evenly spread, first and last among them."""
     kept = np.unique(np.linspace(0, len(starts) - 1, KEPT_SEGMENTS).round().astype(int))
     return segments[kept], starts[kept]
+
+
+def _ignore(state: _State, files: set[Path]) -> None:
+    """Remember files that are no audio; one that was audio before is no track any more."""
+    stamps = [(os.fsencode(path), *stamp) for path in files if (stamp := _stamp(path))]
+    state.library.put_ignored(stamps)
+    state.library.forget([name for name, _, _ in stamps])
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

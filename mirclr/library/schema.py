@@ -64,6 +64,8 @@ TABLES = (
     "CREATE TABLE vectors (audio_id TEXT PRIMARY KEY NOT NULL, vector BLOB NOT NULL)",
     "CREATE TABLE segments (audio_id TEXT PRIMARY KEY NOT NULL, starts BLOB NOT NULL, vectors BLOB NOT NULL)",
     "CREATE TABLE quarantine (path BLOB PRIMARY KEY NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL)",
+    # Covers and notes between the music, so that they are opened once. `judge`: the mirclr that found no audio there.
+    "CREATE TABLE ignored (path BLOB PRIMARY KEY NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT NOT NULL)",
 )
 
 INSERT_META = (

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mirclr import __version__
 from mirclr.errors import StoreError
 from mirclr.features.extractor import Extractor
 from mirclr.library import schema
@@ -147,6 +148,11 @@ class Library:
         rows = self._all("SELECT path, size, mtime_ns, id, missing FROM tracks")
         return {path: Stamp(size, mtime_ns, id_, bool(missing)) for path, size, mtime_ns, id_, missing in rows}
 
+    def ignored(self) -> dict[bytes, tuple[int, int]]:
+        """Size and time of change of the files in which this mirclr found no audio and which claim none."""
+        rows = self._all("SELECT path, size, mtime_ns FROM ignored WHERE judge = ?", (__version__,))
+        return {path: (size, mtime_ns) for path, size, mtime_ns in rows}
+
     def embedded(self) -> set[str]:
         """The audio ids that have vectors."""
         return {audio_id for (audio_id,) in self._all("SELECT audio_id FROM vectors")}
@@ -199,9 +205,16 @@ class Library:
         values = [(os.fsencode(row["path"]), _cell(row["reason"]), _cell(row["detail"])) for row in rows]
         self._db.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?)", values)
 
+    def put_ignored(self, rows: Iterable[tuple[bytes, int, int]]) -> None:
+        """Note files (path, size, mtime_ns) that are no audio and claim to be none."""
+        values = [(*row, __version__) for row in rows]
+        self._db.executemany("INSERT OR REPLACE INTO ignored VALUES (?, ?, ?, ?)", values)
+
     def release(self, paths: Iterable[bytes]) -> None:
-        """Take paths out of the quarantine."""
-        self._db.executemany("DELETE FROM quarantine WHERE path = ?", [(path,) for path in paths])
+        """Take paths out of the quarantine and out of the ignored."""
+        values = [(path,) for path in paths]
+        self._db.executemany("DELETE FROM quarantine WHERE path = ?", values)
+        self._db.executemany("DELETE FROM ignored WHERE path = ?", values)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

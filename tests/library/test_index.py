@@ -81,7 +81,7 @@ def test_any_edits_then_a_run_is_a_fresh_index(
     monkeypatch.setattr("mirclr.library.index.STORE_BATCH", 2)
     draw, folder = generator(seed, "edits"), tmp_path / "music"
     folder.mkdir()
-    sounds = [*(f"s{n}" for n in range(12)), "!truncated", "deaf", "nan"]
+    sounds = [*(f"s{n}" for n in range(12)), "!truncated", "!", "deaf", "nan"]
     for _ in range(4):
         for _ in range(12):
             place = folder / f"{'xy'[draw.integers(2)]}" / f"{draw.integers(10)}.mp3"
@@ -132,6 +132,37 @@ def test_bad_files_are_listed_each_run_until_they_are_good(
     with Library.open(tmp_path / "a.db") as library:
         assert library.quarantine().empty
         assert len(library.stamps()) == 5
+
+
+def test_pictures_are_opened_once_and_again_when_they_change(
+    scanner: Scanner, music_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("cover", "booklet"):
+        write(music_folder / f"{name}.jpg", "!")
+    run(tmp_path / "a.db", music_folder)
+    scanner.opened.clear()
+    run(tmp_path / "a.db", music_folder)
+    assert scanner.opened == []
+    write(music_folder / "cover.jpg", "a song after all")
+    (music_folder / "booklet.jpg").unlink()
+    write(music_folder / "a.mp3", "!")
+    assert run(tmp_path / "a.db", music_folder).counts["added"] == 1
+    assert scanner.opened == [str(music_folder / "a.mp3"), str(music_folder / "cover.jpg")]
+    with Library.open(tmp_path / "a.db") as library:
+        assert list(library.ignored()) == [bytes(music_folder / "a.mp3")]
+        assert len(library.contents().tracks) == 6
+
+
+def test_another_version_of_the_program_looks_at_pictures_again(
+    scanner: Scanner, music_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have learned to read them."""
+    write(music_folder / "cover.jpg", "!")
+    run(tmp_path / "a.db", music_folder)
+    scanner.opened.clear()
+    monkeypatch.setattr("mirclr.library.store.__version__", "99.0")
+    run(tmp_path / "a.db", music_folder)
+    assert scanner.opened == [str(music_folder / "cover.jpg")]
 
 
 def test_a_file_that_went_bad_is_out_of_the_answers(scanner: Scanner, music_folder: Path, tmp_path: Path) -> None:

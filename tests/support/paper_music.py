@@ -1,6 +1,7 @@
 """Music on paper: text files that a fake scanner and decoder read in microseconds, for tests of the index's rules.
 
-A file is `artist|sound`: the sound is what is heard (its decoded audio), the artist a tag. `!reason` is a bad file.
+A file is `artist|sound`: the sound is what is heard (its decoded audio), the artist a tag. `!reason` is a bad file,
+`!` a picture.
 The real scanner and decoder are met in `test_index_real.py`.
 """
 
@@ -59,16 +60,18 @@ class Scanner:
     def scan_files(self, paths: Sequence[Path], *, workers: int | None = None) -> Work[ScanResult]:
         """Rows for good files, reasons for bad ones."""
         self.opened += [str(path) for path in paths]
-        rows, bad = [], []
+        rows, bad, ignored = [], [], 0
         for place, path in enumerate(paths):
             text = path.read_text()
-            if text.startswith("!"):
+            if text == "!":
+                ignored += 1
+            elif text.startswith("!"):
                 bad.append({"path": str(path), "reason": text[1:], "detail": "bad"})
             else:
                 rows.append(_row(path, *text.split("|")))
             yield Progress("scan", place + 1, len(paths))
         return ScanResult(
-            pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(bad, columns=["path", "reason", "detail"]), ignored=0
+            pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(bad, columns=["path", "reason", "detail"]), ignored
         )
 
 

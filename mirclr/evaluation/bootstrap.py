@@ -19,7 +19,7 @@ FEW_GROUPS = 20  # below this many artists a percentile interval is known to be 
 
 
 def track_weights(groups: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """`(draws, N)` weights of tracks whose artists `groups` `(N,)` are drawn with replacement.
+    """`(draws, N)` float32 weights of tracks whose artists `groups` `(N,)` are drawn with replacement.
 
     Every draw takes as many artists as there are. It depends only on the seed and the artists, so every row of a
     report is judged on the same draws and differences between rows are paired.
@@ -27,7 +27,7 @@ def track_weights(groups: np.ndarray, draws: int, seed: int) -> np.ndarray:
     names, member = np.unique(groups, return_inverse=True)
     even = np.full(len(names), 1 / len(names))
     counts = generator(seed, "bootstrap").multinomial(len(names), even, size=draws)
-    return counts[:, member].astype(float)
+    return counts.astype(np.float32)[:, member]  # small whole numbers: exact, and half the memory
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

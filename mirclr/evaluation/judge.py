@@ -49,10 +49,9 @@ class Judge:
         self.main = f"linear.{MAIN_METRIC[problem.task]}"
         tested, folds = problem.tested()
         self.truth = problem.targets[tested]
-        every = np.ones((1, len(tested)))
-        by_fold = folds == np.arange(len(problem.splits))[:, None]
-        resampled = track_weights(problem.groups[tested], draws, seed)
-        self._weights = np.concatenate([every, by_fold, resampled])
+        every = np.ones((1, len(tested)), np.float32)
+        by_fold = (folds == np.arange(len(problem.splits))[:, None]).astype(np.float32)
+        self._weights = np.concatenate([every, by_fold, track_weights(problem.groups[tested], draws, seed)])
 
     def row(self, vectors: np.ndarray) -> Judged:
         """Judge `(N, D)` vectors by probes and by retrieval. Raises DatasetError as `predict_splits` does."""

@@ -10,7 +10,7 @@ out of the macro mean of that row of weights, never counted as 0 or as 0.5. A me
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,53 +34,49 @@ def score_predictions(task: str, truth: np.ndarray, scores: np.ndarray, weights:
     if task not in _METRICS:
         raise ValueError(f"task must be one of {', '.join(_METRICS)}, got {task!r}")
     rows = max(1, _BLOCK // max(1, weights.shape[1]))
-    blocks = [_METRICS[task](truth, scores, weights[i : i + rows]) for i in range(0, len(weights), rows)]
+    parts = (weights[i : i + rows].astype(np.float64) for i in range(0, len(weights), rows))
+    blocks = [_METRICS[task](truth, scores, part) for part in parts]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def confusion_matrix(truth: np.ndarray, guess: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
-    """`(B, K, K)` weight of the tracks of class i (rows) answered j (columns)."""
-    cell = truth * classes + guess
-    return np.stack([weights[:, cell == c].sum(axis=1) for c in range(classes**2)], axis=1).reshape(
-        -1, classes, classes
-    )
+def confusion_matrix(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """`(K, K)` int64 number of tracks of the class of each row that were answered with the class of each column."""
+    return np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
 
 
-def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """`(..., K, K)` confusion to precision, recall, F1 and support, each `(..., K)`; nan where undefined.
+def class_scores(hits: np.ndarray, support: np.ndarray, answered: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of every class from `(..., K)` right answers, examples and answers; nan where undefined.
 
     Precision needs an answer, recall an example, F1 either of the two: F1 = 2 TP / (2 TP + FP + FN).
     """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    support, answered = confusion.sum(axis=-1), confusion.sum(axis=-2)
     return {
         "precision": _ratio(hits, answered),
         "recall": _ratio(hits, support),
         "f1": _ratio(2 * hits, support + answered),
-        "support": support,
     }
 
 
 def _multiclass(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    classes = scores.shape[1]
-    confusion = confusion_matrix(truth, scores.argmax(axis=1), classes, weights)
-    per_class = class_scores(confusion)
+    classes = np.arange(scores.shape[1])
+    wanted, given = truth[:, None] == classes, scores.argmax(axis=1)[:, None] == classes
+    support, answered = weights @ wanted.astype(float), weights @ given.astype(float)
+    hits, total = weights @ (wanted & given).astype(float), weights.sum(axis=1)
+    per_class = class_scores(hits, support, answered)
     out = {
-        "accuracy": _ratio(np.trace(confusion, axis1=1, axis2=2), weights.sum(axis=1)),
+        "accuracy": _ratio(hits.sum(axis=1), total),
         "balanced_accuracy": mean_defined(per_class["recall"]),
         "macro_f1": mean_defined(per_class["f1"]),
     }
-    if classes > TOP:  # of three classes the top three are always right
-        out[f"top{TOP}_accuracy"] = _ratio(weights @ in_top(truth, scores), weights.sum(axis=1))
-    return out | _areas(truth[:, None] == np.arange(classes), scores, weights)
+    if len(classes) > TOP:  # of three classes the top three are always right
+        out[f"top{TOP}_accuracy"] = _ratio(weights @ in_top(truth, scores), total)
+    return out | _areas(wanted, scores, weights)
 
 
 def _multilabel(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """F1 at probability 0.5; the areas need no threshold."""
     wanted, given = truth > 0.5, scores >= 0.5
-    hits = weights @ (wanted & given)
-    total = weights @ wanted.astype(float) + weights @ given.astype(float)
-    return _areas(wanted, scores, weights) | {"macro_f1": mean_defined(_ratio(2 * hits, total))}
+    counts = (weights @ which.astype(float) for which in (wanted & given, wanted, given))
+    return _areas(wanted, scores, weights) | {"macro_f1": mean_defined(class_scores(*counts)["f1"])}
 
 
 def _regression(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -119,7 +115,8 @@ def mean_defined(values: np.ndarray) -> np.ndarray:
 
 def _areas(wanted: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Macro ROC-AUC and PR-AUC over labels, one against the rest."""
-    labels = [ranking_areas(wanted[:, k], scores[:, k], weights) for k in range(scores.shape[1])]
+    columns = np.ascontiguousarray(weights.T)
+    labels = [ranking_areas(wanted[:, k], scores[:, k], columns) for k in range(scores.shape[1])]
     roc, precision = (np.stack(columns, axis=-1) for columns in zip(*labels, strict=True))
     return {"roc_auc": mean_defined(roc), "pr_auc": mean_defined(precision)}
 
@@ -130,4 +127,5 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-_METRICS: dict[str, Any] = {"multiclass": _multiclass, "multilabel": _multilabel, "regression": _regression}
+Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
+_METRICS: dict[str, Metric] = {"multiclass": _multiclass, "multilabel": _multilabel, "regression": _regression}

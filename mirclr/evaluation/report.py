@@ -12,7 +12,7 @@ from mirclr.errors import UsageError
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
 from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
-from mirclr.evaluation.retrieval import near_duplicates
+from mirclr.evaluation.retrieval import TOLD, near_duplicates
 from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates
 from mirclr.evaluation.subject import Embed, Subject, embed_collection
 from mirclr.evaluation.verdict import Comparison, compare
@@ -137,9 +137,9 @@ def _interval_notes(subject: Subject) -> tuple[str, ...]:
 def _duplicate_notes(subject: Subject, twice: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
     if not twice:
         return ()
-    names = [" = ".join(os.path.basename(subject.tracks["path"].iloc[i]) for i in pair) for pair in twice[:3]]
-    more = ", ..." if len(twice) > len(names) else ""
+    names = ", ".join(" = ".join(os.path.basename(subject.tracks["path"].iloc[i]) for i in pair) for pair in twice[:3])
+    count = f"{len(twice)} or more" if len(twice) == TOLD else len(twice)
     return (
-        f"{len(twice)} pair(s) of tracks sound almost the same ({', '.join(names)}{more}): where the artist is the "
-        "same too, same-artist R@1 counts them as found, for every row alike",
+        f"{count} pair(s) of tracks sound almost the same ({names}{', ...' if len(twice) > 3 else ''}): where the "
+        "artist is the same too, same-artist R@1 counts them as found, for every row alike",
     )

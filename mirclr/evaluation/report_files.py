@@ -79,8 +79,7 @@ def _linear(report: Report) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
 def row_confusion(report: Report, name: str) -> np.ndarray:
     """`(K, K)` counts of the row called `name`: true class down, predicted class across (multiclass only)."""
     truth, scores = next((t, s) for row, t, s in _linear(report) if row.name == name)
-    weights = np.ones((1, len(truth)))
-    return confusion_matrix(truth, scores.argmax(axis=1), len(report.vocabulary), weights)[0].astype(np.int64)
+    return confusion_matrix(truth, scores.argmax(axis=1), len(report.vocabulary))
 
 
 def confusion_records(report: Report) -> Iterator[Record]:
@@ -102,13 +101,13 @@ def class_records(report: Report) -> Iterator[Record]:
 
 
 def _class_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    confusion = confusion_matrix(truth, scores.argmax(axis=1), scores.shape[1], np.ones((1, len(truth))))[0]
-    columns = class_scores(confusion)
-    return {**columns, "support": columns["support"].astype(np.int64)}
+    confusion = confusion_matrix(truth, scores.argmax(axis=1), scores.shape[1])
+    support = confusion.sum(axis=1)
+    return {**class_scores(confusion.diagonal(), support, confusion.sum(axis=0)), "support": support}
 
 
 def _label_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    weights = np.ones((1, len(truth)))
+    weights = np.ones((len(truth), 1))
     wanted = truth > 0.5
     areas = np.array([ranking_areas(wanted[:, k], scores[:, k], weights) for k in range(scores.shape[1])])[:, :, 0]
     return {"roc_auc": areas[:, 0], "pr_auc": areas[:, 1], "support": wanted.sum(axis=0)}

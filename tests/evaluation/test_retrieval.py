@@ -9,7 +9,14 @@ import pytest
 
 from mirclr.evaluation import neighbours
 from mirclr.evaluation.probes import Standardiser
-from mirclr.evaluation.retrieval import Ground, expected_at_random, expected_average_precision, retrieve
+from mirclr.evaluation.retrieval import (
+    TOLD,
+    Ground,
+    expected_at_random,
+    expected_average_precision,
+    near_duplicates,
+    retrieve,
+)
 from mirclr.seeds import generator
 
 
@@ -100,3 +107,17 @@ def test_measures_without_a_query_are_left_out(artists: np.ndarray) -> None:
     ground = Ground(artists, np.array([0, 0, 1, 1, 1]))
     for found in (retrieve(vectors, ground), expected_at_random(ground)):
         assert set(found.values) == ({"label_p10"} if artists[-1] else {"artist_r1", "artist_map"})
+
+
+@pytest.mark.parametrize("block", [7, 1024])
+def test_near_duplicates_are_found_closest_first_and_only_those(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "BLOCK", block)
+    vectors = generator(47).normal(size=(40, 30))
+    vectors[31] = vectors[2] + 0.1 * vectors[3]
+    vectors[9] = vectors[20]
+    assert near_duplicates(vectors) == [(9, 20), (2, 31)]
+
+
+def test_when_everything_sounds_alike_only_some_pairs_are_told() -> None:
+    vectors = np.repeat(generator(48).normal(size=(2, 10)), 50, axis=0)
+    assert len(near_duplicates(vectors)) == TOLD

@@ -53,7 +53,7 @@ def prepare(tracks: pd.DataFrame, config: PretrainConfig) -> Work[Material]:
     two tracks are left.
     """
     folder = Path(config.cache.folder) if config.cache.folder else default_folder()
-    settings = CacheSettings(sample_rate=config.audio.sample_rate, max_seconds=config.audio.max_seconds)
+    settings = CacheSettings(config.audio.sample_rate, config.audio.max_seconds, max(30.0, 2 * config.views.seconds))
     cached = yield from build(tracks, folder, settings, config.cache.workers)
     kept = _distinct(tracks, cached.store)
     if len(kept) < 2:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -48,15 +49,15 @@ def test_the_wheel_holds_every_module_and_the_licence(wheel: Path) -> None:
 
 
 def test_an_installed_mirclr_finds_its_recipes_and_collections(wheel: Path, tmp_path: Path) -> None:
-    subprocess.run([*PIP, "install", "--no-deps", "--prefix", str(tmp_path), str(wheel)], check=True)
-    scheme = {"base": str(tmp_path), "platbase": str(tmp_path)}
-    site = sysconfig.get_path("purelib", "posix_prefix" if os.name == "posix" else "nt", vars=scheme)
-    environment = {**os.environ, "PYTHONPATH": site}
-    done = subprocess.run(
-        [sys.executable, "-c", ASK], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    """In an environment of its own: pip would take the mirclr under test out of ours."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    subprocess.run([*PIP, "--python", str(python), "install", "--no-deps", str(wheel)], check=True)
+    (site,) = (tmp_path / "venv").glob("**/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    done = subprocess.run([str(python), "-c", ASK], cwd=tmp_path, capture_output=True, text=True, check=True)
     module, collections, recipes = json.loads(done.stdout)
-    assert Path(module).is_relative_to(tmp_path)
+    assert Path(module).is_relative_to(site)
     assert Path(collections).read_bytes() == (ROOT / "datasets.yaml").read_bytes()
     assert set(recipes) == {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
     assert all(Path(path).is_relative_to(tmp_path.resolve()) for path in recipes.values())

@@ -8,6 +8,7 @@ consumes the same numbers whether it is on or off, and the mapping is vectorised
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -46,7 +47,7 @@ def _problem(name: str, value: Any, rule: Mapping[str, Any], kind: type) -> str 
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(ABC):
     """Base of every augmentation. An entry is a frozen dataclass whose fields are made by `option`.
 
     Class attributes: `name` in the table; `domain`, "wave" for `(B, T)` samples or "spec" for `(B, F, N)` natural-log
@@ -78,21 +79,21 @@ class Effect:
         return [f"{a}={getattr(self, a):g} must not exceed {b}={getattr(self, b):g}" for a, b in wrong]
 
     @property
+    @abstractmethod
     def draws(self) -> int:
         """How many uniform numbers one item needs."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how many numbers it draws")
 
+    @abstractmethod
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """`(B, draws)` uniform numbers in [0, 1) to parameters whose first axis is B."""
-        raise NotImplementedError(f"{type(self).__name__} draws no parameters")
 
     def draw(self, rng: np.random.Generator) -> dict[str, float | np.ndarray]:
         """The parameters of one item."""
         return {key: value[0] for key, value in self.parameters(rng.random((1, self.draws))).items()}
 
+    @abstractmethod
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
         """The changed copy of `batch` (B, ...), float32 or float64; `drawn` as `parameters` gave it, on its device.
 
         `background` (same shape; row i goes under item i) is read by the effects that mix and ignored by the others.
         """
-        raise NotImplementedError(f"{type(self).__name__} applies nothing")

@@ -65,7 +65,8 @@ def value_text(measure: str, value: float) -> str:
     """`66.0 %` for shares, `0.812` for the rest, nothing for an undefined value."""
     if math.isnan(value):
         return ""
-    return f"{100 * value:.1f} %" if SPOKEN[measure.partition(".")[2]][1] else f"{value:.3f}"
+    share = SPOKEN[measure.partition(".")[2]][1]
+    return f"{100 * value:.1f} %" if share else f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no "-0.000"
 
 
 def spread_text(measure: str, value: float) -> str:

@@ -83,4 +83,5 @@ def test_measures_that_are_no_shares_are_not_told_in_points() -> None:
 def test_values_as_text() -> None:
     assert value_text("linear.accuracy", 0.6604) == "66.0 %"
     assert value_text("linear.r2", 0.6604) == "0.660"
+    assert value_text("linear.r2", -1e-9) == "0.000"
     assert value_text("linear.accuracy", float("nan")) == ""

@@ -17,6 +17,8 @@ from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.seeds import generator
 
+UNBOUNDED = ("r2", "mae", "rmse")  # every other measure lies in 0..1
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -111,7 +113,10 @@ def mean_of(rows: Mapping[str, Judged], seed: int = 0) -> Judged:
         mean = every.mean(axis=1)
         draws[key] = mean + stretch * (np.take_along_axis(every, chosen, axis=1).mean(axis=1) - mean)
         value = float(np.mean([m.measures[key].value for m in members]))
-        measures[key] = Measure(value, *interval(draws[key]))
+        ends = interval(draws[key])
+        if key.partition(".")[2] not in UNBOUNDED:
+            ends = max(0.0, ends[0]), min(1.0, ends[1])  # stretching can lead a little out of the range of a share
+        measures[key] = Measure(value, *ends)
     return Judged(measures, draws)
 
 

@@ -62,6 +62,12 @@ def test_variance_over_seeds_is_that_of_a_mean_of_independent_seeds() -> None:
     assert mean_of(rows).draws[KEY].std() == pytest.approx(np.sqrt(levels.var(ddof=1) / 3), rel=0.03)
 
 
+def test_interval_of_a_mean_stays_in_the_range_of_its_measure() -> None:
+    for key, low in ((KEY, 0), ("linear.r2", -0.1)):
+        rows = {str(p): Judged({key: Measure(p, p, p)}, {key: np.full(400, p)}) for p in (0.0, 0.5)}
+        assert mean_of(rows).measures[key].low == pytest.approx(low, abs=0.01)
+
+
 def test_a_row_compared_with_itself_cannot_tell() -> None:
     one = row((GROUPS % 3 == 0).astype(float))
     told = compare(KEY, ("ours", one), ("theirs", one))

@@ -135,11 +135,19 @@ def _mono_blocks(reader: Reader, start: int, count: int | None) -> Iterator[np.n
         asked = _BLOCK if count is None else min(_BLOCK, count)
         block = reader.read(start, asked)
         if len(block):
-            yield block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+            yield _mono(block)
         if len(block) < asked:
             return
         start += asked
         count = None if count is None else count - asked
+
+
+def _mono(block: np.ndarray) -> np.ndarray:
+    """The mean of the channels; column by column, because numpy's mean along rows of two takes ten times as long."""
+    total = block[:, 0].copy()
+    for channel in block.T[1:]:
+        total += channel
+    return total / np.float32(block.shape[1])
 
 
 def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int) -> Iterator[np.ndarray]:

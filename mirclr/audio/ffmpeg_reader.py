@@ -192,7 +192,7 @@ def _samples(frame: av.AudioFrame) -> np.ndarray:
     raw = frame.to_ndarray()
     block = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
     if block.dtype.kind == "f":
-        return np.ascontiguousarray(block, dtype=np.float32)
+        return block.astype(np.float32, copy=False)
     if block.dtype == np.uint8:
         return (block.astype(np.float32) - 128) / 128
     return block.astype(np.float32) / np.float32(2.0 ** (8 * block.dtype.itemsize - 1))

@@ -79,7 +79,7 @@ def refuse_cut(path: Path, container: str) -> None:
 
 def require_finite(path: Path, block: np.ndarray) -> None:
     """Raises AudioError `undecodable` where samples are NaN or infinite: one of them spoils a batch."""
-    if not np.isfinite(block.sum(dtype=np.float64)):
+    if not np.isfinite(block.sum()):
         raise AudioError(path, "undecodable", "samples that are no finite numbers")
 
 

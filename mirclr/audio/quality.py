@@ -42,10 +42,14 @@ class Measurement:
         """Take a block into account; blocks need not be neighbours. An empty one changes nothing."""
         if not len(block):
             return
+        channels = np.ascontiguousarray(block.T)  # sums along short rows would take most of a scan
+        sums = channels.sum(axis=1, dtype=np.float64)
+        means = sums / len(block)
         self.samples += len(block)
-        self.total = self.total + block.sum(axis=0, dtype=np.float64)
-        self.cut += max(_cut_samples(channel) for channel in block.T)
-        self.peak = max(self.peak, float(np.abs(block - block.mean(axis=0)).max()))
+        self.total = self.total + sums
+        self.cut += max(_cut_samples(channel) for channel in channels)
+        highest = max((channels.max(axis=1) - means).max(), (means - channels.min(axis=1)).max())
+        self.peak = max(self.peak, float(highest))
 
     @property
     def offset(self) -> float:
@@ -55,14 +59,11 @@ class Measurement:
 
 def _cut_samples(channel: np.ndarray) -> int:
     """How many samples of `(n,)` stand in runs of at least `CLIP_RUN` at the ceiling, above and below."""
-    return sum(_plateau(half) for half in (channel, -channel))
+    return sum(_plateau(half) for half in (channel, -channel) if half.max() >= CLIP_LEVEL)
 
 
 def _plateau(channel: np.ndarray) -> int:
-    ceiling = float(channel.max())
-    if ceiling < CLIP_LEVEL:
-        return 0
-    level = min(1.0, ceiling)
+    level = min(1.0, float(channel.max()))
     high = np.concatenate([[False], channel >= level - _STEP, [False]])
     edges = np.flatnonzero(high[1:] != high[:-1])
     starts, ends = edges[::2], edges[1::2]

@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 RATE = 44_100
+_BLOCK = 65_536
 
 
 def music_like(seconds: float, rate: int = RATE, channels: int = 2, seed: int = 0) -> np.ndarray:
@@ -24,7 +25,9 @@ def music_like(seconds: float, rate: int = RATE, channels: int = 2, seed: int = 
 
 def _sound(container: str, subtype: str) -> Callable[[Path, np.ndarray, int], None]:
     def write(path: Path, samples: np.ndarray, rate: int) -> None:
-        soundfile.write(path, samples, rate, format=container, subtype=subtype)
+        with soundfile.SoundFile(path, "w", rate, samples.shape[1], subtype=subtype, format=container) as file:
+            for start in range(0, len(samples), _BLOCK):  # libsndfile's Vorbis encoder overruns its stack on minutes
+                file.write(samples[start : start + _BLOCK])
 
     return write
 

@@ -18,6 +18,7 @@ from mirclr.recipes.recipe import InputSpec, Recipe, StepSpec, read_part
 from mirclr.recipes.step import StepFunction, marked, options_of
 
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
+MISSING = object()  # stands for an input without a value: one mistake, not one in every step that uses it
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def make_plan(
     problems += _misplaced(steps, out, complete=len(steps) == len(kept))
     if problems:
         raise ConfigError(recipe.source, problems)
-    environment = {s.env: str(values[n]) for n, s in recipe.spec.inputs.items() if s.env and values[n] is not None}
+    environment = {
+        s.env: str(values[n]) for n, s in recipe.spec.inputs.items() if s.env and values[n] not in (None, MISSING)
+    }
     return Plan(recipe, out, steps, environment)
 
 
@@ -100,6 +103,7 @@ def _given(name: str, spec: InputSpec, over: Mapping[str, Any], problems: list[s
     if spec.required:
         how = f" or set the variable {spec.env}" if spec.env else ""
         problems.append(f"inputs.{name}: needs a value ({spec.help}): give --set {name}=...{how}")
+        return MISSING, False
     return spec.default, False
 
 
@@ -123,6 +127,8 @@ def fill(value: Any, values: Mapping[str, Any], place: str, problems: list[str])
         if name not in values:
             problems.append(f"{place}: no input {name!r}.{nearest(name, values)}")
             return value
+    if any(values[name] is MISSING for name in VARIABLE.findall(value)):
+        return MISSING
     whole = VARIABLE.fullmatch(value)
     return values[whole[1]] if whole else VARIABLE.sub(lambda match: str(values[match[1]]), value)
 
@@ -147,8 +153,15 @@ def _step(
     before = len(problems)
     filled = merged(fill(spec.options, values, spec.id, problems), over)
     function = kinds[spec.run]
-    options = read_part(options_of(function), filled, spec.id, problems) if len(problems) == before else None
+    ready = len(problems) == before and not _lacks_a_value(filled)
+    options = read_part(options_of(function), filled, spec.id, problems) if ready else None
     return None if options is None else _with_paths(spec, function, options)
+
+
+def _lacks_a_value(filled: Any) -> bool:
+    if isinstance(filled, Mapping):
+        return any(_lacks_a_value(value) for value in filled.values())
+    return filled is MISSING or (isinstance(filled, list) and any(_lacks_a_value(value) for value in filled))
 
 
 def _with_paths(spec: StepSpec, function: StepFunction, options: Strict) -> Step:
@@ -180,10 +193,12 @@ def _misplaced(steps: Sequence[Step], out: Path, complete: bool) -> Iterator[str
     Not `complete`: a step with mistakes of its own is absent, and what it would have made is not held against others.
     """
     made: list[Path] = []
+    told: set[Path] = set()
     for step in steps:
         for name, path in step.reads.items():
-            if within(path, made):
+            if path in told or within(path, made):
                 continue
+            told.add(path)
             if not path.exists() and name not in step.names and (complete or not within(path, [out])):
                 yield f"{step.id}.{name}: {path}: no such file or folder, and no earlier step makes it"
             if path.exists() and within(out, [path]):

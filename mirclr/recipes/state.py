@@ -66,7 +66,16 @@ class State:
     """The state file of one output folder. Every change is on the disk before the method returns."""
 
     def __init__(self, plan: Plan) -> None:
-        """Reads the file where there is one. Raises UsageError on another recipe's folder, ConfigError on damage."""
+        """Makes the folder and reads the file where there is one.
+
+        Raises UsageError when the folder cannot be made or belongs to another recipe, ConfigError on damage.
+        """
+        try:
+            plan.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{plan.out}: cannot be the output folder: {error.strerror}; choose another with -o"
+            ) from error
         self.path = plan.out / FILE
         self._recipe = plan.recipe.name
         self._steps: dict[str, dict[str, Any]] = _read(self.path, plan.recipe.name)
@@ -113,7 +122,6 @@ class State:
     def _save(self, step_id: str, entry: dict[str, Any]) -> None:
         self._steps[step_id] = entry
         text = json.dumps({"format": FORMAT, "recipe": self._recipe, "steps": self._steps}, indent=2) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path, text)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import AfterValidator, create_model
+from pydantic import AfterValidator, BeforeValidator, create_model
 
 from mirclr.config import Strict
 from mirclr.reports import Work
@@ -41,8 +41,18 @@ def _all_absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     return tuple(_absolute(path) for path in paths)
 
 
+def one_or_more(given: Any) -> Any:
+    """A single text where a list is asked for is a list of one."""
+    return (given,) if isinstance(given, str) else given
+
+
 Reads = Annotated[Path, AfterValidator(_absolute), Mark(reads=True)]
-ReadsAll = Annotated[tuple[Path, ...], AfterValidator(_all_absolute), Mark(reads=True)]
+ReadsAll = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(one_or_more),
+    AfterValidator(_all_absolute),
+    Mark(reads=True),
+]
 Grows = Annotated[Path, AfterValidator(_absolute), Mark(reads=True, grows=True)]
 Writes = Annotated[Path, AfterValidator(_absolute), Mark(writes=True)]
 # A path where there is a file of that name, else a name that the step looks up.

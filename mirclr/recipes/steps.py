@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from mirclr.config import PretrainConfig
 from mirclr.errors import ConfigError, UsageError
-from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
+from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes, one_or_more
 from mirclr.reports import Work
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=1)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_more)]
 
 
 def _buildable(config: PretrainConfig) -> PretrainConfig:
@@ -101,7 +102,7 @@ def playlist(
     store: Reads,
     output: Writes,
     *,
-    seeds: tuple[str, ...] = (),
+    seeds: Texts = (),
     length: Count = 20,
     per_artist: Count | None = None,
     include_seeds: bool = True,
@@ -141,7 +142,7 @@ def evaluate(
     folds: Annotated[int, Field(ge=2, le=50)] | None = None,
     seed: int = 0,
     random_seeds: Count = 3,
-    allow: tuple[str, ...] = (),
+    allow: Texts = (),
 ) -> Work[Outcome]:
     """`mirclr evaluate DATASET --encoder ENCODER... -o OUTPUT`: the report card on a labelled collection."""
     from mirclr.datasets.table import load_collection

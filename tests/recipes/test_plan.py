@@ -166,6 +166,22 @@ def test_a_named_option_may_be_a_name_and_every_file_of_a_list_is_looked_for(tmp
     assert set(step.reads) == {"dataset", "encoder.0"}
 
 
+def test_an_input_without_a_value_is_one_mistake_and_not_one_in_every_step(tmp_path: Path) -> None:
+    text = GOOD.replace('default: "${out}/made"', "required: true").replace("unless: audio, ", "")
+    assert mistakes(tmp_path, text) == ["inputs.audio: needs a value (a folder): give --set audio=..."]
+
+
+def test_a_folder_that_is_missing_is_told_once(tmp_path: Path) -> None:
+    text = GOOD + '  - {id: again, run: copy, with: {source: "${audio}", output: "${out}/again"}}\n'
+    assert len(mistakes(tmp_path, text, audio=str(tmp_path / "nowhere"))) == 1
+
+
+def test_a_single_text_is_a_list_of_one(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("x")
+    text = HEAD + f'steps: [{{run: judge, with: {{dataset: d, encoder: {tmp_path}/b, output: "${{out}}/c"}}}}]'
+    assert plan_of(tmp_path, text).steps[0].arguments["encoder"] == (tmp_path / "b",)
+
+
 def test_a_recipe_is_found_by_its_file_and_a_wrong_name_gets_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
     assert find(str(tmp_path / "own.yaml")) == tmp_path / "own.yaml"

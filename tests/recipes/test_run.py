@@ -179,6 +179,13 @@ def test_every_file_of_a_list_makes_a_step_out_of_date(tmp_path: Path) -> None:
     assert kitchen.cook() == ["judge"]
 
 
+def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    kitchen = Kitchen(tmp_path, TEXT)
+    kitchen.out.write_text("a file")
+    with pytest.raises(UsageError, match=r"out: cannot be the output folder: File exists; choose another with -o"):
+        kitchen.cook()
+
+
 def test_a_folder_of_another_recipe_is_refused(kitchen: Kitchen) -> None:
     kitchen.cook()
     kitchen.file = kitchen.file.rename(kitchen.file.with_name("other.yaml"))

@@ -25,7 +25,7 @@ from mirclr.library.store import Library, Stamp
 from mirclr.reports import Progress, Work
 
 SCAN_BATCH = 256  # files between two starts of the scanner's processes
-STORE_BATCH = 16  # tracks embedded between two transactions: what a kill can cost
+STORE_BATCH = 32  # tracks embedded between two transactions: what a kill can cost
 KEPT_SEGMENTS = 8  # per track, evenly chosen: enough to find a moment in a song, 16 KB at 512 dimensions
 OUT_OF_REACH = ("folder_unreadable", "unreadable")  # what may still be there: its tracks are not gone
 NO_VECTOR, CHANGED = "no_vector", "changed_while_read"

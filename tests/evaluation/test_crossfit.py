@@ -9,6 +9,7 @@ import pytest
 
 from mirclr.datasets.splits import Split
 from mirclr.errors import DatasetError
+from mirclr.evaluation import crossfit
 from mirclr.evaluation.crossfit import Problem, inner_folds, predict_splits
 from mirclr.seeds import generator
 
@@ -59,14 +60,26 @@ def test_other_test_vectors_do_not_change_a_prediction(task: str) -> None:
         np.testing.assert_allclose(before.scores[probe][0], after.scores[probe][0], rtol=1e-12)
 
 
-def test_validation_targets_do_choose_the_penalty() -> None:
+def test_a_large_enough_validation_part_chooses_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossfit, "FEWEST_TO_CHOOSE_ON", 1)
     problem, vectors = material()
     split = problem.splits[0]
     wrong = problem.targets.copy()
     wrong[split.valid] = (wrong[split.valid] + 1) % 4
     honest = predict_splits(replace(problem, splits=[split]), vectors).choices[0]
     misled = predict_splits(replace(problem, splits=[split], targets=wrong), vectors).choices[0]
-    assert misled.penalty > honest.penalty
+    assert misled.penalty != honest.penalty
+
+
+def test_a_small_validation_part_joins_the_inner_folds() -> None:
+    """Then the split chooses as if its validation part had been given for training."""
+    problem, vectors = material()
+    split = problem.splits[0]
+    known = np.concatenate([split.train, split.valid])
+    without = replace(split, train=known, valid=NOTHING)
+    small, joined = (predict_splits(replace(problem, splits=[s]), vectors) for s in (split, without))
+    assert small.choices == joined.choices
+    np.testing.assert_allclose(small.scores["linear"], joined.scores["linear"])
 
 
 def test_predictions_come_in_the_order_of_tested() -> None:

@@ -59,7 +59,8 @@ class FfmpegReader:
 
     def _hear_format(self, context: Any) -> None:
         """Rate and channels of the first frame: the header of AAC may name half the rate that is decoded (HE-AAC)."""
-        self._rest = next(self._frames, (None, None))[1]
+        first = next(self._frames, None)
+        self._rest = None if first is None else _samples(first)
         self.rate, self.channels = self.rate or context.sample_rate, self.channels or context.channels
         if not self.rate or not self.channels:
             self.close()
@@ -70,16 +71,22 @@ class FfmpegReader:
 
         Raises AudioError: undecodable.
         """
-        if not self.forward_only and start > self._at + self.rate:
-            self._seek(start)
-        if start < self._at:
-            self.close()
-            self._open()
-        self._skip(start - self._at)
+        if self.frames is not None:
+            # An m4a says where its sound ends; behind it lies the encoder's padding.
+            count = min(count, self.frames - start)
+        if count > 0:
+            self._stand_at(start)
         parts = list(self._take(count))
         block = np.concatenate(parts) if parts else np.zeros((0, self.channels), np.float32)
         require_finite(self._path, block)
         return block
+
+    def _stand_at(self, start: int) -> None:
+        if not self.forward_only and start > self._at + self.rate:
+            self._seek(start)
+        if start < self._at:
+            self._reopen()
+        self._skip_to(start)
 
     def estimated_seconds(self) -> float | None:
         """The length the container gives: exact to a millisecond in wma, a guess from the bit rate in raw AAC."""
@@ -107,6 +114,10 @@ class FfmpegReader:
         self._rest = None
         self._at = 0
 
+    def _reopen(self) -> None:
+        self.close()
+        self._open()
+
     def _undecodable(self, error: Exception) -> AudioError:
         return AudioError(self._path, "undecodable", f"ffmpeg: {getattr(error, 'strerror', None) or error}")
 
@@ -120,8 +131,8 @@ class FfmpegReader:
     def _samples_per_tick(self) -> Fraction:
         return (self._stream.time_base or Fraction(1, self.rate)) * self.rate
 
-    def _decoded(self) -> Iterator[tuple[int | None, np.ndarray | None]]:
-        """Time (in ticks of the stream) and `(n, channels)` float32 blocks from where the demuxer stands."""
+    def _decoded(self) -> Iterator[Any]:
+        """The decoded frames from where the demuxer stands."""
         packets = damaged = 0
         try:
             for packet in self._packets():
@@ -133,7 +144,7 @@ class FfmpegReader:
                     if self._demuxer not in _RAW or damaged > 1 + packets // _TOLERATED:
                         raise
                     continue
-                yield from ((frame.pts, self._checked(frame)) for frame in frames)
+                yield from map(self._checked, frames)
         except (av.FFmpegError, ValueError) as error:
             raise self._undecodable(error) from error
 
@@ -148,12 +159,12 @@ class FfmpegReader:
             if self._demuxer not in _RAW or self._container.size - end > _LARGEST_RAW_PACKET:
                 raise
 
-    def _checked(self, frame: Any) -> np.ndarray:
+    def _checked(self, frame: Any) -> Any:
         if not self.rate:
             self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
         if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
             raise AudioError(self._path, "undecodable", "rate or channels change in the middle")
-        return _samples(frame)
+        return frame
 
     def _seek(self, start: int) -> None:
         """Stand at the packet that holds `start` or at an earlier one."""
@@ -163,28 +174,41 @@ class FfmpegReader:
         except av.FFmpegError as error:
             raise self._undecodable(error) from error
         self._frames = self._decoded()
-        pts, self._rest = next(self._frames, (None, None))
-        if pts is not None:
-            self._at = round((pts - (self._stream.start_time or 0)) * self._samples_per_tick())
+        first = next(self._frames, None)
+        if first is None or first.pts is None:
+            self._reopen()
+            return
+        self._rest = _samples(first)
+        self._at = round((first.pts - (self._stream.start_time or 0)) * self._samples_per_tick())
 
-    def _next(self) -> np.ndarray | None:
-        """The next block, cut where an m4a's promised length ends (behind it is the encoder's padding)."""
-        block = self._rest if self._rest is not None else next(self._frames, (None, None))[1]
-        self._rest = None
-        if block is not None and self.frames is not None:
-            block = block[: max(0, self.frames - self._at)]
-        return block if block is not None and len(block) else None
-
-    def _skip(self, count: int) -> None:
-        for _ in self._take(count):
-            pass
+    def _skip_to(self, start: int) -> None:
+        """Stand at sample `start`, or at the end; frames that lie before it are not even converted."""
+        while self._at < start:
+            if self._rest is not None:
+                self._cut(start - self._at)
+            elif (frame := next(self._frames, None)) is None:
+                return
+            elif self._at + frame.samples <= start:
+                self._at += frame.samples
+            else:
+                self._rest = _samples(frame)
 
     def _take(self, count: int) -> Iterator[np.ndarray]:
-        while count > 0 and (block := self._next()) is not None:
-            taken, self._rest = block[:count], block[count:] if len(block) > count else None
-            self._at += len(taken)
-            count -= len(taken)
-            yield taken
+        """`count` samples from where we stand, in blocks; fewer where the audio ends."""
+        while count > 0:
+            if self._rest is None:
+                if (frame := next(self._frames, None)) is None:
+                    return
+                self._rest = _samples(frame)
+            yield (block := self._cut(count))
+            count -= len(block)
+
+    def _cut(self, count: int) -> np.ndarray:
+        """At most `count` samples of the decoded block we stand in."""
+        block = self._rest if self._rest is not None else np.zeros((0, self.channels), np.float32)
+        self._rest = block[count:] if len(block) > count else None
+        self._at += len(block[:count])
+        return block[:count]
 
 
 def _samples(frame: av.AudioFrame) -> np.ndarray:

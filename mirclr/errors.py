@@ -1,4 +1,4 @@
-"""Every error mirclr raises on purpose. The door prints the message and exits with `exit_code`; nothing else is caught."""
+"""Every error mirclr raises on purpose. The door prints its message and exits with `exit_code`; it catches no other."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def show_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode())
 
 
-def list_quarantine(rows: Sequence[Mapping[str, Any]]) -> int:
+def list_quarantine(rows: Sequence[Mapping[Any, Any]]) -> int:
     """Say every quarantined file with its reason code; the exit code for it: 0 for none, else 3 (partly done)."""
     for row in rows:
         say(f"quarantined: {row['reason']}: {printable(str(row['path']))}: {printable(str(row['detail']))}")

@@ -6,6 +6,7 @@ imported inside the function, so that listing and reading recipes stays instant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -184,7 +185,10 @@ def _card(report: Report) -> tuple[dict[str, str], ...]:
 
     def cell(row: Row, key: str) -> str:
         m = row.judged.measures[key]
-        return f"{value_text(key, m.value)} ({spread_text(key, m.low)} to {spread_text(key, m.high)})"
+        known = math.isfinite(m.low)  # chance is exact: it has no interval
+        return value_text(key, m.value) + (
+            f" ({spread_text(key, m.low)} to {spread_text(key, m.high)})" if known else ""
+        )
 
     shown = {key: SPOKEN[key.partition(".")[2]][0] for key in (report.main, *ALSO_COMPARED) if key in report.measures}
     return tuple({"row": row.name, **{text: cell(row, key) for key, text in shown.items()}} for row in report.rows)

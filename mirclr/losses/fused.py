@@ -28,7 +28,7 @@ class FusedContrast(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0917  # autograd passes everything by position
+    def forward(  # autograd passes everything by position
         ctx: Any,
         rows: Tensor,
         columns: Tensor,

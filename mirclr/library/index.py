@@ -83,7 +83,7 @@ def index_folder(
     roots = [Path(os.path.abspath(folder)) for folder in ([folders] if isinstance(folders, Path) else folders)]
     files, unseen = list_files(roots)
     state = _State(library, extractor, workers, library.stamps(), library.embedded(), library.ignored())
-    fresh = _compare(state, roots, files, unseen)
+    fresh = _compare(state, roots, [path for path in files if path not in library.files], unseen)
     if not prune:
         _refuse_a_wipe(state, roots, spared=len(fresh))
     yield from _take_in(state, fresh)

@@ -63,11 +63,16 @@ class Contents:
 
 
 class Library:
-    """An open store. Use `open` to read one and `open_or_create` to write one; it is a context manager."""
+    """An open store. Use `open` to read one and `open_or_create` to write one; it is a context manager.
+
+    Attributes: `path`; `binding`; `files`, the paths on disk that are the store itself.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
+        # The store may lie in the music folder; SQLite keeps its log and its index of the log beside it.
+        self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm")}
         try:
             self.binding = self._read_binding()
         except BaseException:

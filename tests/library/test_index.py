@@ -153,6 +153,12 @@ def test_pictures_are_opened_once_and_again_when_they_change(
         assert len(library.contents().tracks) == 6
 
 
+def test_a_store_that_lies_in_the_music_is_not_looked_at(scanner: Scanner, music_folder: Path) -> None:
+    for _ in range(2):
+        run(music_folder / "library.db", music_folder)
+    assert len(scanner.opened) == 6
+
+
 def test_another_version_of_the_program_looks_at_pictures_again(
     scanner: Scanner, music_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

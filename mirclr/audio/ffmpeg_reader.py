@@ -37,6 +37,7 @@ _SEEKABLE = ("alac",)
 # damaged packet in 50 is dropped (junk between joined files, a tag in the middle).
 _RAW = ("mp3", "aac")
 _TOLERATED = 50
+_SAMPLE_FORMATS = ("u8", "s16", "s32", "flt", "dbl")
 _LARGEST_RAW_PACKET = 8191  # bytes; 13 bits of an ADTS header
 
 
@@ -164,6 +165,8 @@ class FfmpegReader:
             self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
         if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
             raise AudioError(self._path, "undecodable", "rate or channels change in the middle")
+        if frame.format.packed.name not in _SAMPLE_FORMATS:
+            raise AudioError(self._path, "undecodable", f"samples of the format {frame.format.name}")
         return frame
 
     def _seek(self, start: int) -> None:

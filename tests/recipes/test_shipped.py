@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from mirclr.recipes.recipe import read_recipe
 from mirclr.recipes.shelf import shipped
 from mirclr.recipes.step import marked, options_of
 from mirclr.recipes.steps import STEPS
+from mirclr.units import printable
+from tests.support.badfolder import make_bad_folder
 
 TINY = ("artists=8", "tracks=2", "seconds=5", "train.config.budget.minutes=null", "train.config.budget.steps=2")
 LIGHT = ("train.config.optim.batch=4", "train.config.encoder={name: resnet, width: 8}")
@@ -107,22 +110,21 @@ def test_the_demo_ends_with_a_report_card_a_playlist_and_their_paths_and_is_not_
     assert (out / "list.m3u8").read_text().count("#EXTINF") == 3
 
 
-def test_a_folder_of_ones_own_is_judged_without_labels_and_bad_files_do_not_stop_it(tmp_path: Path) -> None:
-    from mirclr.audio.synth_catalogue import make_collection
-    from mirclr.reports import finish
-
+def test_a_folder_with_every_kind_of_bad_file_goes_through_to_the_playlist_and_each_is_listed(tmp_path: Path) -> None:
     music, out = tmp_path / "own", tmp_path / "out"
-    finish(make_collection(music, artists=4, tracks=2, seconds=5, workers=1))
-    (music / "not music.mp3").write_text("words")
+    expected = make_bad_folder(music)
     sets = [part for pair in (*TINY[3:], *LIGHT) for part in ("--set", pair)]
     done = invoke("run", "demo", "-o", str(out), "--audio", str(music), *sets)
     assert done.exit_code == 3, done.stderr
-    assert "same-track R@1" in done.stdout
-    assert "same-artist R@1" in done.stdout
-    assert done.stderr.count("not music.mp3:") == 1
+    told = re.findall(r"^quarantined: (\w+): (.*?): ", done.stderr, re.MULTILINE)
+    expected["odd/name with\nnewline.flac"] = "path_not_writable"  # good music that no playlist line can hold
+    assert sorted(told) == sorted((reason, printable(str(music / name))) for name, reason in expected.items())
     assert not (out / "music").exists()
     card = json.loads((out / "card" / "report.json").read_text())
-    assert [row["extractor"] for row in card["rows"] if row["metric"] == "same_track_r1"][:2] == [
-        "chance",
-        "MFCC statistics",
-    ]
+    rows = [row["extractor"] for row in card["rows"] if row["metric"] == "same_track_r1"]
+    assert rows == ["chance", "MFCC statistics", "random-init (mean of 3 seeds)", "run"]
+    listed = (out / "list.m3u8").read_bytes()
+    assert listed.startswith(b"#EXTM3U")
+    assert all(line.startswith((b"#", b"../own/")) for line in listed.splitlines())
+    again = invoke("run", "demo", "-o", str(out), "--audio", str(music), *sets)
+    assert (again.exit_code, again.stdout) == (3, done.stdout)

@@ -55,6 +55,10 @@ def listen(path: Path, reader: Reader) -> Heard:
     return Heard(measured, length, digest.hexdigest())
 
 
+def _is_heard_whole(reader: Reader, frames: int) -> bool:
+    return reader.forward_only or frames <= WHOLE_S * reader.rate
+
+
 def _tolerance(frames: int) -> int:
     """Samples that may be missing at the end: encoders miscount by a frame or two of 1,152, nobody by a thousandth."""
     return max(2304, frames // 1000)
@@ -77,7 +81,7 @@ def _require_end(path: Path, reader: Reader) -> None:
 def _blocks(path: Path, reader: Reader) -> Iterator[np.ndarray]:
     """What is heard: all of it in blocks, or the windows."""
     frames = reader.frames
-    if reader.forward_only or frames is None or frames <= WHOLE_S * reader.rate:
+    if frames is None or _is_heard_whole(reader, frames):
         start = 0
         while len(block := reader.read(start, _BLOCK)):
             yield block
@@ -94,7 +98,7 @@ def _blocks(path: Path, reader: Reader) -> Iterator[np.ndarray]:
 def _length(path: Path, reader: Reader, measured: Measurement) -> int:
     """The length in samples: the promise where only windows were heard, else what was heard."""
     frames = reader.frames
-    if frames is not None and not reader.forward_only and frames > WHOLE_S * reader.rate:
+    if frames is not None and not _is_heard_whole(reader, frames):
         return frames
     if not measured.samples:
         raise AudioError(path, "zero_length", "it decodes to 0 samples")

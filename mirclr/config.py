@@ -139,6 +139,16 @@ class PretrainConfig(Strict):
     workers: int = Field(1, ge=0)
     tensorboard: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unnamed_parts(cls, data: Any) -> Any:
+        """`encoder: {width: 48}` is the default encoder with another width."""
+        if not isinstance(data, Mapping):
+            return data
+        defaults = {key: field.default for key, field in cls.model_fields.items() if isinstance(field.default, Part)}
+        unnamed = {k: d.name for k, d in defaults.items() if isinstance(data.get(k), Mapping) and "name" not in data[k]}
+        return {**data, **{key: {"name": name, **data[key]} for key, name in unnamed.items()}}
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """' Did you mean X?' for the closest known word, or ' Known: ...' when nothing is close."""

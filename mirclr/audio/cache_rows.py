@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mirclr.audio.chatter import quiet_codecs
 from mirclr.audio.decode import open_reader, read_mono
 from mirclr.audio.store import Span
 from mirclr.audio.track import content_id
@@ -100,7 +99,7 @@ def decode_row(track: Track, settings: CacheSettings) -> tuple[np.ndarray, list[
     spans: list[Span] = []
     end = 0
     _refuse_changed(track)
-    with quiet_codecs(), closing(open_reader(track.path)) as reader:
+    with closing(open_reader(track.path)) as reader:
         for start_s, length_s in excerpts(track.duration, settings):
             count = None if length_s is None else samples_of(length_s, settings.sample_rate)
             first = samples_of(start_s, settings.sample_rate)

@@ -13,13 +13,14 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from mirclr.audio.chatter import quiet_codecs
 from mirclr.errors import AudioError
 
 Item = TypeVar("Item")
@@ -87,11 +88,9 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     """A worker's life: items in, results or errors out, until the parent is gone. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send(_READY)
-    while True:
-        try:
+    with quiet_codecs(), suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
             _answer(pipe, function, pipe.recv())
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
 
 
 def _answer(pipe: Connection, function: Callable[[Any], Any], item: Any) -> None:

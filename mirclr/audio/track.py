@@ -8,7 +8,6 @@ from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
-from mirclr.audio.chatter import quiet_codecs
 from mirclr.audio.decode import open_reader
 from mirclr.audio.integrity import refuse_cut
 from mirclr.audio.listen import listen
@@ -25,12 +24,10 @@ _OTHER_FILES = ("not_audio", "no_audio", "empty_file")
 def read_track(path: Path, clip_seconds: float) -> Row | None:
     """The row of the track table for `path`, None for a file that neither is nor claims to be audio.
 
-    Hears the sound as `mirclr.audio.listen` says. Stderr of the whole process is silent meanwhile: call it in a process
-    of its own. Raises AudioError with the reason for the quarantine table.
+    Hears the sound as `mirclr.audio.listen` says. Raises AudioError with the reason for the quarantine table.
     """
     try:
-        with quiet_codecs():
-            return _row(path, sniff(path), clip_seconds)
+        return _row(path, sniff(path), clip_seconds)
     except AudioError as error:
         # macOS leaves "._song.mp3" beside songs on foreign disks: properties, not sound.
         claims = looks_like_audio(path.name) and not path.name.startswith("._")

@@ -15,6 +15,7 @@ from mirclr.augment.spectrogram import FrequencyMask, FrequencyShift, SpecGain, 
 from mirclr.augment.spectrum_shape import SpecEq, SpecHighPass, SpecLowPass
 from mirclr.augment.waveform import Gain, Noise, Polarity
 from mirclr.config import nearest
+from mirclr.tables import options_of, unknown_options
 
 EFFECTS: dict[str, type[Effect]] = {
     effect.name: effect
@@ -41,11 +42,6 @@ EFFECTS: dict[str, type[Effect]] = {
 """Every augmentation by name. To add one, write the class and add its line here."""
 
 
-def _option_problems(effect: type[Effect], options: Mapping[str, Any]) -> list[str]:
-    known = set(inspect.signature(effect).parameters)
-    return [f"{effect.name}: unknown option {key!r}.{nearest(key, known)}" for key in options if key not in known]
-
-
 def _part_problems(part: Mapping[str, Any], domain: str) -> list[str]:
     """Everything wrong with a part but the ranges of its options."""
     name, p = part.get("name"), part.get("p", 1.0)
@@ -57,7 +53,7 @@ def _part_problems(part: Mapping[str, Any], domain: str) -> list[str]:
         problems.append(f"{name} works in the {effect.domain!r} domain, not in {domain!r}")
     if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
         problems.append(f"{name}: p must be a number in 0..1, got {p!r}")
-    return problems + _option_problems(effect, _options(part))
+    return problems + unknown_options(name, effect, _options(part))
 
 
 def _options(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +62,7 @@ def _options(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _step(part: Mapping[str, Any], sample_rate: int) -> Step:
     effect, options = EFFECTS[part["name"]], _options(part)
-    if "sample_rate" in inspect.signature(effect).parameters:
+    if "sample_rate" in options_of(effect):
         options.setdefault("sample_rate", sample_rate)
     return Step(effect(**options), float(part.get("p", 1.0)))
 
@@ -107,5 +103,5 @@ def effect_rows() -> list[dict[str, str]]:
 
 
 def _option_text(name: str, default: Any, rule: Mapping[str, Any]) -> str:
-    span = "|".join(rule["choices"]) or f"{rule['low']:g}..{rule['high']:g}"
+    span = "/".join(rule["choices"]) or f"{rule['low']:g}..{rule['high']:g}"
     return f"{name}={default} ({span}; {rule['why']})"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from mirclr.audio.cache_rows import CacheSettings, Track, decode_row, to_float32
 from mirclr.audio.decode import decode
 from mirclr.errors import AudioError
 from mirclr.features.extractor import Extractor, track_vector
@@ -29,37 +31,66 @@ class Embedded:
     quarantine: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["path", "reason", "detail"]))
 
 
-def _decoded(extractor: Extractor, path: str) -> np.ndarray:
-    samples = decode(path, extractor.sample_rate)
+# What is heard of a file: pieces of samples and where each begins, in seconds.
+Pieces = list[tuple[float, np.ndarray]]
+
+
+def _whole(path: str, sample_rate: int) -> Pieces:
+    samples = decode(path, sample_rate)
     if not len(samples):
         raise AudioError(path, "zero_length", "decodes to no samples")
-    return samples
+    return [(0.0, samples)]
 
 
-def _ahead(extractor: Extractor, paths: list[str], workers: int) -> Iterator[Future[np.ndarray]]:
+def _excerpts(path: str, duration: float, settings: CacheSettings) -> Pieces:
+    """The excerpts that training would hear of a long file."""
+    row, spans = decode_row(Track("", path, duration), settings)
+    samples = to_float32(row)
+    return [(span.source_start_s, samples[span.start : span.start + span.length]) for span in spans]
+
+
+def _ahead(jobs: Iterable[Callable[[], Pieces]], workers: int) -> Iterator[Future[Pieces]]:
     """Decode in threads (the codecs release the interpreter), never more than `workers` + 2 tracks ahead in memory."""
     with ThreadPoolExecutor(workers) as pool:
-        queue: deque[Future[np.ndarray]] = deque()
-        for path in paths:
-            queue.append(pool.submit(_decoded, extractor, path))
+        queue: deque[Future[Pieces]] = deque()
+        for job in jobs:
+            queue.append(pool.submit(job))
             if len(queue) > workers + 2:
                 yield queue.popleft()
         yield from queue
 
 
-def embed_tracks(extractor: Extractor, tracks: pd.DataFrame, workers: int | None = None) -> Work[Embedded]:
+def _jobs(extractor: Extractor, tracks: pd.DataFrame, max_seconds: float | None) -> Iterator[Callable[[], Pieces]]:
+    if max_seconds is None:
+        return (partial(_whole, str(path), extractor.sample_rate) for path in tracks["path"])
+    settings = CacheSettings(extractor.sample_rate, max_seconds)
+    rows = zip(tracks["path"], tracks["duration"], strict=True)
+    return (partial(_excerpts, str(path), float(duration), settings) for path, duration in rows)
+
+
+def _segments(extractor: Extractor, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
+    """The segments of all pieces, and where they start in the file."""
+    parts = [(start, *extractor.segments(samples)) for start, samples in pieces]
+    vectors = np.concatenate([vectors for _, vectors, _ in parts])
+    return vectors, np.concatenate([start + starts for start, _, starts in parts])
+
+
+def embed_tracks(
+    extractor: Extractor, tracks: pd.DataFrame, workers: int | None = None, max_seconds: float | None = None
+) -> Work[Embedded]:
     """Embed every row of `tracks` (a column `path` is enough), decoding in `workers` threads (None: all cores).
 
-    A file that cannot be decoded goes to the quarantine with its reason; the others go on.
+    With `max_seconds`, files longer than that (column `duration`) are heard in the evenly spaced excerpts that training
+    hears of them. A file that cannot be decoded goes to the quarantine with its reason; the others go on.
     """
-    paths = [str(p) for p in tracks["path"]]
+    count = len(tracks)
     kept: list[int] = []
     bad: list[dict[str, str]] = []
     result = Embedded(tracks, np.zeros((0, extractor.dim), np.float32))
     vectors: list[np.ndarray] = []
-    for row, future in enumerate(_ahead(extractor, paths, workers or os.cpu_count() or 1)):
+    for row, future in enumerate(_ahead(_jobs(extractor, tracks, max_seconds), workers or os.cpu_count() or 1)):
         try:
-            segments, starts = extractor.segments(future.result())
+            segments, starts = _segments(extractor, future.result())
         except AudioError as error:
             bad.append({"path": error.path, "reason": error.reason, "detail": error.detail})
         else:
@@ -67,7 +98,7 @@ def embed_tracks(extractor: Extractor, tracks: pd.DataFrame, workers: int | None
             vectors.append(track_vector(segments))
             result.segments.append(segments)
             result.starts.append(starts)
-        yield Progress("embed", row + 1, len(paths))
+        yield Progress("embed", row + 1, count)
     result.tracks = tracks.iloc[kept].reset_index(drop=True)
     if vectors:
         result.vectors = np.stack(vectors)

@@ -28,6 +28,7 @@ SCAN_BATCH = 256  # files between two starts of the scanner's processes
 STORE_BATCH = 32  # tracks embedded between two transactions: what a kill can cost
 KEPT_SEGMENTS = 8  # per track, evenly chosen: enough to find a moment in a song, 16 KB at 512 dimensions
 OUT_OF_REACH = ("folder_unreadable", "unreadable")  # what may still be there: its tracks are not gone
+HEARD_S = 120.0  # of a long file, as in training: half the decoding of an average song, and the same sections
 NO_VECTOR, CHANGED = "no_vector", "changed_while_read"
 
 
@@ -177,7 +178,7 @@ def _store(state: _State, tracks: pd.DataFrame) -> Work[None]:
     """One transaction: vectors for the audio that has none, then the rows."""
     new = tracks[~tracks["audio_id"].isin(state.embedded)].drop_duplicates("audio_id")
     done = yield from _counted(
-        embed_tracks(state.extractor, new, state.workers), "embed", state.embed_done, state.total
+        embed_tracks(state.extractor, new, state.workers, HEARD_S), "embed", state.embed_done, state.total
     )
     state.embed_done += len(tracks)
     bad = {row["path"]: row for row in [*_records(done.quarantine), *_without_vector(done)]}

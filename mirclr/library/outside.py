@@ -12,6 +12,7 @@ from mirclr.audio.scan import scan_files
 from mirclr.errors import AudioError
 from mirclr.features.embed import embed_tracks
 from mirclr.features.extractor import Extractor
+from mirclr.library.index import HEARD_S
 from mirclr.reports import finish
 
 
@@ -22,7 +23,7 @@ def embed_file(path: Path, extractor: Extractor) -> tuple[dict[str, Any], np.nda
     """
     found = finish(scan_files([path.absolute()], workers=1))
     _refuse(found.quarantine)
-    done = finish(embed_tracks(extractor, found.tracks, workers=1))
+    done = finish(embed_tracks(extractor, found.tracks, workers=1, max_seconds=HEARD_S))
     _refuse(done.quarantine)
     row = done.tracks.iloc[0].items()
     return {str(name): None if pd.isna(value) else value for name, value in row}, done.vectors[0]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from torch import nn
 
-from mirclr.config import nearest
 from mirclr.losses.dcl import DCL
 from mirclr.losses.nt_xent import NTXent
+from mirclr.tables import build
 
 LOSSES: dict[str, type[nn.Module]] = {"nt_xent": NTXent, "dcl": DCL}
 
@@ -19,10 +18,5 @@ def build_loss(name: str, **options: Any) -> nn.Module:
 
     Raises ValueError on an unknown name, an unknown option or a value out of range.
     """
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}.{nearest(name, LOSSES)}")
-    known = inspect.signature(LOSSES[name]).parameters
-    for option in options:
-        if option not in known:
-            raise ValueError(f"loss {name!r} has no option {option!r}.{nearest(option, known)}")
-    return LOSSES[name](**options)
+    loss: nn.Module = build("loss", LOSSES, name, options)
+    return loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +160,10 @@ def test_every_numeric_option_is_checked_against_its_range(effect: type[Effect])
             effect(**{name: "loud" if isinstance(parameter.default, str) else 1e12})
         with pytest.raises(ValueError, match=f"{effect.name}: {name} must be"):
             effect(**{name: True})
+
+
+def test_the_page_of_augmentations_says_what_the_code_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "augmentations.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    cells = ("domain", "changes", "what", "options")
+    assert lines == ["| " + " | ".join([f"`{row['name']}`", *(row[c] for c in cells)]) + " |" for row in effect_rows()]

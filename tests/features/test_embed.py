@@ -44,6 +44,20 @@ def test_rows_keep_their_order_and_bad_files_are_listed(tmp_path: Path, workers:
         np.testing.assert_array_equal(done.vectors[row], track_vector(segments))
 
 
+def test_long_files_are_heard_in_excerpts_and_starts_are_places_in_the_file(tmp_path: Path) -> None:
+    """Level tells where a second comes from: the file gets louder second by second."""
+    seconds = np.repeat(np.arange(1, 201) / 250, 8000).astype(np.float32)
+    soundfile.write(tmp_path / "long.wav", seconds, 8000)
+    tracks = pd.DataFrame({"path": [str(tmp_path / "long.wav")], "duration": [200.0]})
+    done = finish(embed_tracks(Loudness(), tracks, 1, max_seconds=60.0))
+    starts, levels = done.starts[0], done.segments[0][:, 0]
+    assert len(starts) == 120
+    np.testing.assert_allclose(levels, (np.floor(starts + 1e-6) + 1) / 250, atol=1e-4)
+    assert (starts.min(), starts.max()) == (35.0, 164.5)
+    whole = finish(embed_tracks(Loudness(), tracks, 1, max_seconds=200.0))
+    assert len(whole.starts[0]) == 400
+
+
 def test_an_empty_table_has_no_vectors() -> None:
     done = finish(embed_tracks(Loudness(), pd.DataFrame({"path": []})))
     assert done.vectors.shape == (0, 2)

@@ -7,7 +7,8 @@ import torch
 
 from mirclr.models.embedder import Embedder
 from mirclr.models.resnet import ResidualEncoder, pooled
-from mirclr.models.table import ENCODERS, HEADS, build_encoder, build_head, mistakes, options_of
+from mirclr.models.table import ENCODERS, HEADS, build_encoder, build_head
+from mirclr.tables import options_of
 
 
 def small(name: str) -> torch.nn.Module:
@@ -70,10 +71,12 @@ def test_options_out_of_range_are_named(options: dict[str, object], said: str) -
 
 
 def test_mistakes_name_the_nearest_right_word() -> None:
-    assert "Did you mean 'resnet'?" in mistakes("encoder", ENCODERS, "resnt", {})[0]
-    assert "Did you mean 'width'?" in mistakes("encoder", ENCODERS, "resnet", {"widht": 3})[0]
-    with pytest.raises(ValueError, match="unknown option"):
-        build_head("mlp", 8, hiden=3)
+    with pytest.raises(ValueError, match=r"no encoder 'resnt'\. Did you mean 'resnet'\?"):
+        build_encoder("resnt")
+    with pytest.raises(ValueError, match=r"unknown option 'widht'\. Did you mean 'width'\?"):
+        build_encoder("resnet", widht=3)
+    with pytest.raises(ValueError, match=r"unknown option 'hiden'.*unknown option 'size'"):
+        build_head("mlp", 8, hiden=3, size=4)
 
 
 PLAN = {

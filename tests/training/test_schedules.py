@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mirclr.config import PretrainConfig, parse_set, validate
 from mirclr.training.journal import Journal, read_journal
 from mirclr.training.schedules import Plan, decay_groups, warmup_cosine
 from mirclr.training.verdict import not_a_number, outlook
@@ -78,3 +79,11 @@ def test_the_outlook_tells_a_rise_from_noise() -> None:
 def test_only_what_is_no_number_is_trouble() -> None:
     assert not_a_number(1e30, 1, 0.1) is None
     assert "became inf at step 7" in str(not_a_number(float("inf"), 7, 0.1))
+
+
+def test_a_part_without_a_name_is_the_default_part_with_other_options() -> None:
+    config = validate(PretrainConfig, parse_set(["encoder.width=48", "loss.temperature=2e-1"]), "test")
+    assert (config.encoder.name, config.encoder.options) == ("resnet", {"width": 48})
+    assert (config.loss.name, config.loss.options) == ("dcl", {"temperature": 0.2})
+    other = validate(PretrainConfig, {"loss": {"name": "nt_xent"}}, "test")
+    assert (other.loss.name, other.loss.options) == ("nt_xent", {})

@@ -137,7 +137,7 @@ def _check_space(cost: Estimate, folder: Path) -> None:
     if cost.needed_bytes > cost.free_bytes:
         raise CacheError(
             f"{folder}: {cost.missing} tracks need {bytes_text(cost.needed_bytes)} and {bytes_text(cost.free_bytes)} "
-            "is free; keep less of each track (--max-seconds) or choose a cache folder on another disk"
+            "is free; keep less of each track (--max-seconds) or set MIRCLR_CACHE to a folder on another disk"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -15,15 +16,17 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mirclr.errors import MirclrError
-from mirclr.reports import Work
+from mirclr.reports import Progress as Report
+from mirclr.reports import Work, finish
 from mirclr.units import printable
 
 Result = TypeVar("Result")
 PARTLY_DONE = 3
+SECONDS_BETWEEN_LINES = 30.0
 
 talk = Console(stderr=True, highlight=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
@@ -55,7 +58,9 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def show_work(work: Work[Result]) -> Result:
-    """Run `work` with a progress bar per stage on stderr and return its result."""
+    """Run `work` and return its result; progress on stderr: a bar per stage, or a line now and then where none fits."""
+    if not talk.is_terminal:
+        return finish(work, _Lines())
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(),
@@ -64,15 +69,28 @@ def show_work(work: Work[Result]) -> Result:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=talk) as bars:
-        rows: dict[str, Any] = {}
-        while True:
-            try:
-                report = next(work)
-            except StopIteration as stop:
-                return stop.value
+        rows: dict[str, TaskID] = {}
+
+        def draw(report: Report) -> None:
             if report.stage not in rows:
                 rows[report.stage] = bars.add_task(report.stage, total=report.total, note="")
             bars.update(rows[report.stage], completed=report.done, total=report.total, note=printable(report.note))
+
+        return finish(work, draw)
+
+
+class _Lines:
+    """Progress for a log file: a line when a stage begins, when it ends, and every half minute between."""
+
+    def __init__(self) -> None:
+        self.stage, self.said = "", 0.0
+
+    def __call__(self, report: Report) -> None:
+        now, new = time.monotonic(), report.stage != self.stage
+        if new or report.done == report.total or now - self.said >= SECONDS_BETWEEN_LINES:
+            total = f" of {report.total}" if report.total is not None else ""
+            say(f"{report.stage}: {report.done}{total} {printable(report.note)}".rstrip())
+            self.stage, self.said = report.stage, now
 
 
 def show_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str | None = None) -> None:

@@ -29,6 +29,7 @@ def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[
 @click.option("--minutes", type=float, help="Wall-clock budget of training; decoding comes before it. Default 10.")
 @click.option("--steps", type=int, help="Number of optimiser steps, in place of --minutes; repeats bit for bit on CPU.")
 @click.option("--seed", type=int, help="Seed of weights, crops and augmentations. Default 0.")
+@click.option("--max-seconds", type=float, help="Keep at most so much of a track, as even excerpts. Default 120.")
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="YAML or JSON file.")
 @click.option("--set", "sets", multiple=True, metavar="a.b=c", help="Change one setting; may be repeated.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
@@ -40,6 +41,7 @@ def pretrain(
     minutes: float | None,
     steps: int | None,
     seed: int | None,
+    max_seconds: float | None,
     config: Path | None,
     sets: tuple[str, ...],
     resume: bool,
@@ -51,7 +53,9 @@ def pretrain(
     """
     budget = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
     given: dict[str, Any] = {"budget": budget} if budget else {}
-    settings = resolved(run, config, given if seed is None else {**given, "seed": seed}, sets, resume)
+    given |= {} if seed is None else {"seed": seed}
+    given |= {} if max_seconds is None else {"audio": {"max_seconds": max_seconds}}
+    settings = resolved(run, config, given, sets, resume)
     return _pretrain(list(folders), run, settings, resume, as_json)
 
 

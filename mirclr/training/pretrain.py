@@ -89,6 +89,8 @@ def _train(run: Run, wish: StopWish) -> Work[None]:
         ends = run.plan.over(run.at.step, run.elapsed_s)
         if ends or (run.at.batch == 0 and run.at.step - run.at.last_report >= STEPS_BETWEEN_REPORTS):
             _report(run, meter)
+        if ends:
+            run.plan.total = run.at.step  # the clock's end or the plan's, whichever came first, is the end
         yield Progress("train", run.at.step, run.plan.total, f"loss {loss:.3f}")
         if wish.name is not None:
             _stop(run, wish.name)

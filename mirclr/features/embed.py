@@ -61,11 +61,13 @@ def _ahead(jobs: Iterable[Callable[[], Pieces]], workers: int) -> Iterator[Futur
 
 
 def _jobs(extractor: Extractor, tracks: pd.DataFrame, max_seconds: float | None) -> Iterator[Callable[[], Pieces]]:
-    if max_seconds is None:
-        return (partial(_whole, str(path), extractor.sample_rate) for path in tracks["path"])
     settings = CacheSettings(extractor.sample_rate, max_seconds)
-    rows = zip(tracks["path"], tracks["duration"], strict=True)
-    return (partial(_excerpts, str(path), float(duration), settings) for path, duration in rows)
+    durations = [0.0] * len(tracks) if max_seconds is None else tracks["duration"]
+    for path, duration in zip(tracks["path"], durations, strict=True):
+        if max_seconds is None or duration <= max_seconds:
+            yield partial(_whole, str(path), extractor.sample_rate)
+        else:
+            yield partial(_excerpts, str(path), float(duration), settings)
 
 
 def _segments(extractor: Extractor, pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:

@@ -79,7 +79,7 @@ def _row(path: Path, artist: str, sound: str) -> dict[str, object]:
     found = path.stat()
     digest = hashlib.blake2b(f"{artist}|{sound}".encode(), digest_size=16).hexdigest()
     row = track_row(str(path), audio=sound, artist=artist, size=found.st_size, mtime_ns=found.st_mtime_ns)
-    return row | {"id": digest}
+    return row | {"id": digest, "duration": 60.0}
 
 
 def decode(path: str, sample_rate: int) -> np.ndarray:

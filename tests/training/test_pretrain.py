@@ -144,7 +144,7 @@ def test_a_finished_run_resumed_does_nothing_more(sound: tuple[pd.DataFrame, Pat
 
 
 def test_other_settings_or_tracks_are_refused(sound: tuple[pd.DataFrame, Path], whole: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"optim.learning_rate was 0.001, is 0.5"):
+    with pytest.raises(CheckpointError, match=r"optim.learning_rate was 0.002, is 0.5"):
         train(sound, whole, resume=True, optim={"learning_rate": 0.5})
     fewer = (sound[0].iloc[:6], sound[1])
     with pytest.raises(CheckpointError, match="other tracks"):

@@ -13,6 +13,11 @@ from torch.nn import functional
 from mirclr.models.frontend_mel import Norm, mel_filters
 
 
+BLOCK_FRAMES = 512
+"""How many frames are transformed at a time on a CPU: their spectra (4 MB) stay in its cache, which makes the whole
+three times faster than 4096 at a time. A GPU takes everything at once."""
+
+
 def reflected(length: int, start: int, stop: int) -> Tensor:
     """Positions in 0..length-1 that places `start..stop` read when the sound is mirrored at both ends, again and again.
 
@@ -136,12 +141,13 @@ class LogMel(nn.Module):
             padded = functional.pad(samples[:, None], (half, half), mode="reflect")[:, 0]
         else:
             padded = samples[:, reflected(length, -half, length + half).to(samples.device)]
-        return self._log_mel(padded)
+        rows = max(1, BLOCK_FRAMES // self.frames(length)) if padded.device.type == "cpu" else len(padded)
+        return torch.cat([self._log_mel(part) for part in padded.split(rows)])
 
-    def blocks(self, samples: Tensor | np.ndarray, block: int = 4096) -> Iterator[Tensor]:
+    def blocks(self, samples: Tensor | np.ndarray, block: int = BLOCK_FRAMES) -> Iterator[Tensor]:
         """The frames of one long track `(T,)` as consecutive pieces `(n_mels, n)`, n <= `block` frames.
 
-        Side by side they equal `forward` on the whole track to rounding; memory is that of one block (65 s by default)
+        Side by side they equal `forward` on the whole track to rounding; memory is that of one block (8 s by default)
         whatever the length, and a memory-mapped array is read block by block. Samples are numbers in -1..1.
 
         Raises ValueError unless `(T,)` with T >= 1 and `block` >= 1.
@@ -153,7 +159,7 @@ class LogMel(nn.Module):
             last = min(first + block, total) - 1
             yield self._log_mel(self._excerpt(samples, length, first * self.hop - half, last * self.hop + half))[0]
 
-    def track(self, samples: Tensor | np.ndarray, block: int = 4096) -> Tensor:
+    def track(self, samples: Tensor | np.ndarray, block: int = BLOCK_FRAMES) -> Tensor:
         """All frames of one track `(T,)`, `(n_mels, frames(T))`, computed in `blocks`, without gradients."""
         with torch.no_grad():
             return torch.cat(list(self.blocks(samples, block)), dim=1)

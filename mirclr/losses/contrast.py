@@ -6,20 +6,18 @@ other item, except items of its own group (the same artist, say), which are more
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mirclr.losses.fused import FusedContrast, RowLoss
+from mirclr.losses.objective import check_views, positive, unit_rows
 
 
 def check_options(temperature: float, chunk: int) -> None:
     """Raises ValueError unless the temperature is a positive number and the chunk at least one row."""
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
+    positive("temperature", temperature)
     if chunk < 1:
         raise ValueError(f"chunk must be >= 1 row, got {chunk}")
 
@@ -32,10 +30,8 @@ def unit_views(z: Tensor) -> Tensor:
 
     Raises ValueError unless there are at least two views of one item.
     """
-    if z.ndim != 3 or z.shape[0] < 2 or z.shape[1] < 1:
-        raise ValueError(f"projections must be (views >= 2, items >= 1, dimensions), got {tuple(z.shape)}")
-    wide = z if z.dtype == torch.float64 else z.float()
-    return functional.normalize(wide, dim=-1, eps=1e-8)
+    check_views(z)
+    return unit_rows(z)
 
 
 def positive_cosines(unit: Tensor) -> Tensor:

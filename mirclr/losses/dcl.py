@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mirclr.losses.contrast import check_options, contrast
+from mirclr.losses.objective import Objective
 
 
 def decoupled(negatives: Tensor, positives: Tensor) -> Tensor:
@@ -14,7 +15,7 @@ def decoupled(negatives: Tensor, positives: Tensor) -> Tensor:
     return torch.where(negatives.isneginf(), 0.0, negatives - positives.mean(dim=1))
 
 
-class DCL(nn.Module):
+class DCL(Objective):
     """`-w cos(i, p) / t + log( sum over negatives j of exp(cos(i, j) / t) )`, eq. 6 of the paper, the mean over all
     ordered pairs (i, p) of different views of an item.
 
@@ -32,6 +33,8 @@ class DCL(nn.Module):
             `w = 2 - exp(cos(i, p) / sigma) / mean over pairs of exp(cos / sigma)`, which press hardest on the pairs
             that are least alike. The paper's sigma is 0.5. Gradients flow through w, as in the paper's loss.
     """
+
+    source = "Yeh et al., arXiv 2110.06848, eq. 6"
 
     def __init__(self, temperature: float = 0.1, chunk: int = 512, sigma: float | None = None) -> None:
         super().__init__()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from mirclr.losses.contrast import check_options, contrast
+from mirclr.losses.objective import Objective
 
 
 def coupled(negatives: Tensor, positives: Tensor) -> Tensor:
@@ -13,7 +14,7 @@ def coupled(negatives: Tensor, positives: Tensor) -> Tensor:
     return functional.softplus(negatives[:, None] - positives).mean(dim=1)
 
 
-class NTXent(nn.Module):
+class NTXent(Objective):
     """`-log( exp(cos(i, p) / t) / (exp(cos(i, p) / t) + sum over negatives j of exp(cos(i, j) / t)) )`, the mean over
     all ordered pairs (i, p) of different views of an item.
 
@@ -29,6 +30,8 @@ class NTXent(nn.Module):
             negatives, often the same music, get all the gradient; higher, and none of them count.
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
     """
+
+    source = "Chen et al., SimCLR, arXiv 2002.05709, eq. 1; van den Oord et al., InfoNCE, arXiv 1807.03748"
 
     def __init__(self, temperature: float = 0.1, chunk: int = 512) -> None:
         super().__init__()

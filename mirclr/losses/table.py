@@ -1,22 +1,40 @@
-"""The losses by name. A new one is a class in its own file and a line here."""
+"""The objectives by name. A new one is a class in its own file and a line here; docs, checks and tests follow."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
-
-from torch import nn
 
 from mirclr.losses.dcl import DCL
 from mirclr.losses.nt_xent import NTXent
-from mirclr.tables import build
+from mirclr.losses.objective import Objective
+from mirclr.tables import build, options_of
 
-LOSSES: dict[str, type[nn.Module]] = {"nt_xent": NTXent, "dcl": DCL}
+LOSSES: dict[str, type[Objective]] = {
+    "nt_xent": NTXent,
+    "dcl": DCL,
+}
 
 
-def build_loss(name: str, **options: Any) -> nn.Module:
-    """The loss `name` with its options, e.g. `build_loss("dcl", temperature=0.2)`.
+def build_loss(name: str, dim: int = 128, **options: Any) -> Objective:
+    """The objective `name` for projections of `dim` numbers, e.g. `build_loss("dcl", temperature=0.2)`.
 
     Raises ValueError on an unknown name, an unknown option or a value out of range.
     """
-    loss: nn.Module = build("loss", LOSSES, name, options)
+    takes_dim = name in LOSSES and "dim" in options_of(LOSSES[name])
+    loss: Objective = build("loss", LOSSES, name, options, {"dim": dim} if takes_dim else {})
     return loss
+
+
+def loss_rows() -> list[dict[str, str]]:
+    """The table for people: `name`, `wants`, `what` it does, `options` with their defaults, `source`."""
+    return [
+        {
+            "name": name,
+            "wants": ", ".join(sorted(loss.wants)) or "nothing more",
+            "what": inspect.cleandoc(loss.__doc__ or "").partition("\n\n")[0].replace("\n", " "),
+            "options": ", ".join(f"{key}={value}" for key, value in options_of(loss, ("dim",)).items()),
+            "source": loss.source,
+        }
+        for name, loss in LOSSES.items()
+    ]

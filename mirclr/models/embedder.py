@@ -26,7 +26,7 @@ class Embedder(nn.Module):
         self.plan = dict(plan)
         self.frontend = build_frontend(sample_rate=plan["sample_rate"], **plan["frontend"])
         self.normalise = Normalise(self.frontend.n_mels)
-        self.encoder = build_encoder(**plan["encoder"])
+        self.encoder = build_encoder(bands=self.frontend.n_mels, **plan["encoder"])
         self.dim = self.encoder.dim
         self.clip_frames = max(1, round(plan["clip_seconds"] * plan["sample_rate"] / self.frontend.hop))
 

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from mirclr.models.frontend_mel import Norm, mel_filters
 
-
 BLOCK_FRAMES = 512
 """How many frames are transformed at a time on a CPU: their spectra (4 MB) stay in its cache, which makes the whole
 three times faster than 4096 at a time. A GPU takes everything at once."""

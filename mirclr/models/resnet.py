@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from mirclr.models.encoder import Encoder
 
 
 def _norm_conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
@@ -37,7 +40,7 @@ def pooled(maps: Tensor) -> Tensor:
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 
-class ResidualEncoder(nn.Module):
+class ResidualEncoder(Encoder):
     """Spectrograms to embeddings: stem, stages that double the channels and halve the map, pooling after each stage.
 
     `width`: channels of the first stage, doubled by each of the `stages`; `blocks`: residual blocks per stage;
@@ -47,7 +50,7 @@ class ResidualEncoder(nn.Module):
     Raises ValueError when an option is out of range.
     """
 
-    min_frames = 1
+    source = "He et al., arXiv 1512.03385"
 
     def __init__(self, width: int = 32, stages: int = 4, blocks: int = 1, stem: Sequence[int] = (4, 4)) -> None:
         super().__init__()
@@ -59,18 +62,27 @@ class ResidualEncoder(nn.Module):
         self.stages = nn.ModuleList(
             _stage(i, o, 1 if k == 0 else 2, blocks) for k, (i, o) in enumerate(zip(inputs, widths, strict=True))
         )
-        self.dim = 2 * sum(widths)
+        self.dim, self.channels, self.frame_stride = 2 * sum(widths), sum(widths), stem[1]
         # 15 to 30 % faster on CPU, and what GPU tensor cores want. (torch's stubs lack this overload.)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """`(B, F, N)` normalised log-mel to `(B, D)`; D = 2 * sum of the stages' channels."""
+        return torch.cat([pooled(maps) for maps in self._maps(spectrogram)], dim=1)
+
+    def sequence(self, spectrogram: Tensor) -> Tensor:
+        """`(B, F, N)` to `(B, ceil(N / stem[1]), C)`: every stage averaged over frequency, at the first stage's rate."""
+        rows = [maps.mean(dim=2) for maps in self._maps(spectrogram)]
+        whole = [functional.interpolate(r, size=rows[0].shape[2], mode="linear", align_corners=False) for r in rows]
+        return torch.cat(whole, dim=1).transpose(1, 2)
+
+    def depths(self) -> list[nn.Module]:
+        return [self.stem, *self.stages]
+
+    def _maps(self, spectrogram: Tensor) -> list[Tensor]:
+        """The output of every stage, `(B, C_k, F_k, N_k)`."""
         maps = self.stem(spectrogram.unsqueeze(1).contiguous(memory_format=torch.channels_last))
-        features = []
-        for stage in self.stages:
-            maps = stage(maps)
-            features.append(pooled(maps))
-        return torch.cat(features, dim=1)
+        return [maps := stage(maps) for stage in self.stages]
 
 
 def _stage(inputs: int, outputs: int, stride: int, blocks: int) -> nn.Sequential:

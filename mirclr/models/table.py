@@ -6,13 +6,14 @@ from typing import Any
 
 from torch import nn
 
+from mirclr.models.encoder import Encoder
 from mirclr.models.frontend import LogMel
 from mirclr.models.heads import MLPProjection
 from mirclr.models.resnet import ResidualEncoder
-from mirclr.tables import build
+from mirclr.tables import build, options_of
 
 FRONTENDS: dict[str, type[nn.Module]] = {"logmel": LogMel}
-ENCODERS: dict[str, type[nn.Module]] = {"resnet": ResidualEncoder}
+ENCODERS: dict[str, type[Encoder]] = {"resnet": ResidualEncoder}
 HEADS: dict[str, type[nn.Module]] = {"mlp": MLPProjection}
 
 
@@ -22,9 +23,13 @@ def build_frontend(name: str, sample_rate: int, **options: Any) -> LogMel:
     return frontend
 
 
-def build_encoder(name: str, **options: Any) -> ResidualEncoder:
-    """An encoder with random weights from torch's generator. Raises ValueError as `build_frontend` does."""
-    encoder: ResidualEncoder = build("encoder", ENCODERS, name, options)
+def build_encoder(name: str, *, bands: int = 64, **options: Any) -> Encoder:
+    """An encoder of frames of `bands` numbers, with random weights from torch's generator.
+
+    Raises ValueError as `build_frontend` does.
+    """
+    takes_bands = name in ENCODERS and "bands" in options_of(ENCODERS[name])
+    encoder: Encoder = build("encoder", ENCODERS, name, options, {"bands": bands} if takes_bands else {})
     return encoder
 
 

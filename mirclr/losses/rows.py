@@ -32,8 +32,8 @@ class _Chunked(torch.autograd.Function):
             if learning and loss.requires_grad:
                 grads = torch.autograd.grad(loss, [mine, *leaves], allow_unused=True)
                 row_grad[part] = 0 if grads[0] is None else grads[0]
-                for sum_, grad in zip(shared_grads, grads[1:], strict=True):
-                    sum_ += 0 if grad is None else grad
+                for kept, grad in zip(shared_grads, grads[1:], strict=True):
+                    kept.add_(0 if grad is None else grad)
         ctx.save_for_backward(row_grad, *shared_grads)
         ctx.mark_non_differentiable(count)
         return total, count

@@ -71,7 +71,7 @@ class ResidualEncoder(Encoder):
         return torch.cat([pooled(maps) for maps in self._maps(spectrogram)], dim=1)
 
     def sequence(self, spectrogram: Tensor) -> Tensor:
-        """`(B, F, N)` to `(B, ceil(N / stem[1]), C)`: every stage averaged over frequency, at the first stage's rate."""
+        """`(B, F, N)` to `(B, ceil(N / stem[1]), C)`: every stage averaged over frequency, at the first one's rate."""
         rows = [maps.mean(dim=2) for maps in self._maps(spectrogram)]
         whole = [functional.interpolate(r, size=rows[0].shape[2], mode="linear", align_corners=False) for r in rows]
         return torch.cat(whole, dim=1).transpose(1, 2)

@@ -34,12 +34,12 @@ def step_alone(material: Material, config: PretrainConfig, steps: int) -> float:
     """Clips a second of forward, backward and optimiser on one batch, again and again."""
     source = make_source(material, config)
     learner = new_learner(source, config)
-    views, groups = source.views(next(source.batches(0, 0, 0)), learner.bare.embedder.frontend, learner.fabric.device)
-    learner.step(views, groups, 1e-5)[0].item()
+    batch = source.prepared(next(source.batches(0, 0, 0)), learner)
+    learner.step([batch], 1e-5)[0].item()
     began = time.monotonic()
     for _ in range(steps):
-        learner.step(views, groups, 1e-5)[0].item()
-    return steps * views.shape[0] * views.shape[1] / (time.monotonic() - began)
+        learner.step([batch], 1e-5)[0].item()
+    return steps * batch.clips / (time.monotonic() - began)
 
 
 def loop(tracks: object, config: PretrainConfig, run: Path) -> tuple[float, float]:

@@ -66,6 +66,10 @@ class ViewsConfig(Strict):
 
     With probability `artist_positive` a positive comes from another track of the same artist; with `mask_same_artist`
     tracks of one artist are never each other's negatives.
+
+    `local` further views of `local_seconds` see only a share `local_bands` of the frequency bands: sub-clips, and with
+    less than all bands time-frequency patches, to be matched with the whole crops. `same_artist` and `same_album` say
+    how alike two such tracks are, for objectives that take soft positives.
     """
 
     seconds: float = Field(4.0, gt=0.1, le=60)
@@ -73,6 +77,53 @@ class ViewsConfig(Strict):
     min_distance_s: float = Field(0.0, ge=0)
     artist_positive: float = Field(0.5, ge=0, le=1)
     mask_same_artist: bool = True
+    local: int = Field(0, ge=0, le=16)
+    local_seconds: float = Field(1.5, gt=0.1, le=60)
+    local_bands: float = Field(1.0, gt=0, le=1)
+    same_artist: float = Field(0.3, ge=0, le=1)
+    same_album: float = Field(0.6, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _local_is_shorter(self) -> ViewsConfig:
+        if self.local and self.local_seconds > self.seconds:
+            raise ValueError(f"local_seconds={self.local_seconds:g} must not exceed seconds={self.seconds:g}")
+        return self
+
+
+class LabelsConfig(Strict):
+    """What supervised objectives learn from, beside the unlabelled rest of the folder.
+
+    `dataset`: a labelled collection (a name in datasets.yaml, a folder per label, a table) whose files lie in the
+    folder; `split`: of which only the training and validation part of the first fold are told. `teacher`: an encoder
+    (a run folder), a table of vectors or tag probabilities (.npz, .csv, .parquet as `mirclr embed` writes them), or
+    "handcrafted". `teacher_weight`: the share of the teacher where a track has a label of its own.
+    """
+
+    dataset: str | None = None
+    split: str | None = None
+    teacher: str | None = None
+    teacher_weight: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _split_of_something(self) -> LabelsConfig:
+        if self.split is not None and self.dataset is None:
+            raise ValueError("split is given without a dataset")
+        return self
+
+
+class StartConfig(Strict):
+    """Where the weights come from (None: a random start): `source`, a run folder, an encoder, a checkpoint of mirclr or
+    a safetensors file; `key_map`, YAML `theirs: ours`; `allow_partial`, take what fits and list the rest."""
+
+    source: Path | None = None
+    key_map: Path | None = None
+    allow_partial: bool = False
+
+    @model_validator(mode="after")
+    def _of_something(self) -> StartConfig:
+        if self.source is None and (self.key_map is not None or self.allow_partial):
+            raise ValueError("key_map and allow_partial are about a source; give start.source")
+        return self
 
 
 class AugmentConfig(Strict):
@@ -91,8 +142,17 @@ class AugmentConfig(Strict):
 
 
 class OptimConfig(Strict):
-    """AdamW, linear warm-up over a fraction of the run, then cosine to zero. Norms and biases are not decayed."""
+    """An optimiser, linear warm-up over a fraction of the run, then cosine to zero. Norms and biases are not decayed.
 
+    `momentum` is read by sgd and lars. A step learns from `accumulate` batches in turn. `encode_at_once`: clips whose
+    activations are kept at a time; the gradient is that of the whole batch all the same (cached gradients), so that
+    memory no longer limits the number of negatives. None keeps all.
+    """
+
+    optimiser: Literal["adamw", "adam", "sgd", "lars"] = "adamw"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    accumulate: int = Field(1, ge=1)
+    encode_at_once: int | None = Field(None, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1)
@@ -125,8 +185,12 @@ class PretrainConfig(Strict):
     audio: AudioConfig = AudioConfig()
     cache: CacheConfig = CacheConfig()
     views: ViewsConfig = ViewsConfig()
+    labels: LabelsConfig = LabelsConfig()
+    start: StartConfig = StartConfig()
     augment: AugmentConfig = AugmentConfig()
     frontend: Part = Part(name="logmel")
+    compression: Part = Part(name="log")
+    normalise: Part = Part(name="fitted")
     encoder: Part = Part(name="resnet")
     projection: Part = Part(name="mlp")
     loss: Part = Part(name="dcl")

@@ -43,6 +43,9 @@ FORMATS = {
 WITHOUT_EXTRA = {
     "pyarrow": "vectors cannot be written as .parquet; .npz and .csv can",
     "tensorboard": "no TensorBoard log; metrics.jsonl has the same figures",
+    "onnx": "encoders cannot be exported with `mirclr export`",
+    "onnxruntime": "exported encoders are not compared with torch",
+    "optuna": "settings cannot be searched with `mirclr tune`",
 }
 
 

@@ -93,9 +93,7 @@ class Chain:
         batch as they are at that point of the chain. A batch of one has no other item and stays unmixed.
         Half precision is computed in float32. Raises ValueError when `drawn` is of another chain or batch size.
         """
-        if drawn.on.shape != (len(self.steps), len(batch)):
-            given = f"{drawn.on.shape[0]} effects and {len(drawn)} items"
-            raise ValueError(f"drawn for {given}, applied with {len(self.steps)} effects to {len(batch)} items")
+        self._check(drawn, len(batch))
         work = batch.float() if batch.dtype in (torch.float16, torch.bfloat16) else batch.clone()
         for i, step in enumerate(self.steps):
             rows = np.flatnonzero(drawn.on[i])
@@ -103,6 +101,27 @@ class Chain:
             if under is not None or not step.effect.mixes:
                 _apply_to(work, rows, step.effect, drawn.parameters[i], under)
         return work.to(batch.dtype)
+
+    def label_weights(self, drawn: Drawn) -> Tensor:
+        """`(B, B)` float32 M: the labels after `apply` without a background are M @ labels. Rows sum to 1.
+
+        Row i says how much of each item's label item i has. The identity where no effect mixes labels; where several
+        do, each mixes what the ones before it left, with the partners that `apply` takes.
+        """
+        self._check(drawn, len(drawn))
+        weights = torch.eye(len(drawn))
+        for i, step in enumerate(self.steps):
+            if step.effect.mixes_labels and len(drawn) > 1:
+                rows = np.flatnonzero(drawn.on[i])
+                share = torch.from_numpy(step.effect.partner_share(drawn.parameters[i])[rows]).float()[:, None]
+                weights[rows] = torch.lerp(weights[rows], weights[partners(drawn.partner[i])[rows]], share)
+        return weights
+
+    def _check(self, drawn: Drawn, items: int) -> None:
+        """Raises ValueError unless `drawn` is of this chain for that many items."""
+        if drawn.on.shape != (len(self.steps), items):
+            given = f"{drawn.on.shape[0]} effects and {len(drawn)} items"
+            raise ValueError(f"drawn for {given}, applied with {len(self.steps)} effects to {items} items")
 
 
 def _underneath(

@@ -52,8 +52,10 @@ class Effect(ABC):
 
     Class attributes: `name` in the table; `domain`, "wave" for `(B, T)` samples or "spec" for `(B, F, N)` natural-log
     mel power; `changes`, what it may destroy among tempo, key, pitch, timbre, loudness, order, content and phase;
-    `neutral`, the parameters that change nothing; `mixes`, whether `apply` needs a `background`; `ordered`, pairs of
-    options of which the first may not exceed the second.
+    `neutral`, the parameters that change nothing; `differentiable`, whether gradients pass from the result to the batch
+    (a codec passes none, and only such an effect may have no `neutral`: it is lossy at any setting); `mixes`, whether
+    `apply` needs a `background`; `mixes_labels`, whether the other item's label is part of the label afterwards;
+    `ordered`, pairs of options of which the first may not exceed the second.
 
     Raises ValueError naming every option that is out of its range.
     """
@@ -62,7 +64,9 @@ class Effect(ABC):
     domain: ClassVar[str]
     changes: ClassVar[tuple[str, ...]]
     neutral: ClassVar[Mapping[str, float]] = {}
+    differentiable: ClassVar[bool] = True
     mixes: ClassVar[bool] = False
+    mixes_labels: ClassVar[bool] = False
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def __post_init__(self) -> None:
@@ -90,6 +94,10 @@ class Effect(ABC):
     def draw(self, rng: np.random.Generator) -> dict[str, float | np.ndarray]:
         """The parameters of one item."""
         return {key: value[0] for key, value in self.parameters(rng.random((1, self.draws))).items()}
+
+    def partner_share(self, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+        """`(B,)` in 0..1: how much of the label is the other item's, by the parameters; 0 unless `mixes_labels`."""
+        return np.zeros(len(next(iter(drawn.values()))))
 
     @abstractmethod
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:

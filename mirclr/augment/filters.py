@@ -1,7 +1,8 @@
 """Filters on samples `(B, T)`, every item with its own, in one Fourier transform there and one back.
 
-Only magnitudes are shaped: the phase stays, so beats stay where they are. The batched transform runs at hundreds of
-times real time a core where recursive filters run at tens, and needs no state or stability argument.
+The filters of this file shape magnitudes only: the phase stays, so beats stay where they are. The batched transform
+runs at hundreds of times real time a core where recursive filters run at tens, and needs no state or stability
+argument.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ def _transform_size(samples: int, sample_rate: int) -> int:
     return int(next_fast_len(samples + round(GUARD_S * sample_rate), real=True))
 
 
+def angular_frequency(samples: int, sample_rate: int, like: Tensor) -> Tensor:
+    """Frequencies of the transform of items of that length in radians per sample, 0 to pi."""
+    size = _transform_size(samples, sample_rate)
+    return torch.arange(size // 2 + 1, device=like.device, dtype=like.dtype) * (2 * torch.pi / size)
+
+
 def log_frequency(samples: int, sample_rate: int, like: Tensor) -> Tensor:
     """Natural logarithm of the frequencies (Hz) of the transform of items of that length; 0 Hz counts as half a bin."""
     size = _transform_size(samples, sample_rate)
@@ -36,10 +43,10 @@ def log_frequency(samples: int, sample_rate: int, like: Tensor) -> Tensor:
     return (bins * (sample_rate / size)).log_()
 
 
-def filtered(batch: Tensor, magnitude: Tensor, sample_rate: int) -> Tensor:
-    """`batch` with its spectrum multiplied by `magnitude` (B, bins) at the frequencies of `log_frequency`."""
+def filtered(batch: Tensor, response: Tensor, sample_rate: int) -> Tensor:
+    """`batch` with its spectrum multiplied by `response` (B, bins), a magnitude or complex, at those frequencies."""
     size = _transform_size(batch.shape[1], sample_rate)
-    return torch.fft.irfft(torch.fft.rfft(batch, n=size).mul_(magnitude), n=size)[:, : batch.shape[1]]
+    return torch.fft.irfft(torch.fft.rfft(batch, n=size).mul_(response), n=size)[:, : batch.shape[1]]
 
 
 def butterworth(log_ratio: Tensor, order: Tensor) -> Tensor:

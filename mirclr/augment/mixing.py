@@ -24,6 +24,20 @@ def partners(u: np.ndarray) -> np.ndarray:
     return other + (other >= np.arange(size))
 
 
+def needed(name: str, batch: Tensor, background: Tensor | None) -> Tensor:
+    """The background of the effect `name`; ValueError where there is none."""
+    if background is None:
+        raise ValueError(f"{name} needs a background of shape {tuple(batch.shape)}")
+    return background
+
+
+def mixed_power(batch: Tensor, background: Tensor, share: Tensor) -> Tensor:
+    """Log power of the powers' mix, log((1 - λ) exp a + λ exp b), with λ = `share` (B,) in [0, 1)."""
+    share = share.view(-1, 1, 1)
+    # log((1 - λ) e^a + λ e^b) = log1p(-λ) + logaddexp(a, b + logit λ): one pass less over the batch.
+    return torch.logaddexp(batch, background + torch.logit(share)).add_(torch.log1p(-share))
+
+
 @dataclass(frozen=True)
 class BackgroundMix(Effect):
     """Mixes log-mel power (natural log) with a background: log((1 - λ) exp a + λ exp b).
@@ -47,11 +61,7 @@ class BackgroundMix(Effect):
         return {"share": u[:, 0] * self.max_share}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        share = drawn["share"].view(-1, 1, 1)
-        if background is None:
-            raise ValueError(f"{self.name} needs a background of shape {tuple(batch.shape)}")
-        # log((1 - λ) e^a + λ e^b) = log1p(-λ) + logaddexp(a, b + logit λ): one pass less over the batch.
-        return torch.logaddexp(batch, background + torch.logit(share)).add_(torch.log1p(-share))
+        return mixed_power(batch, needed(self.name, batch, background), drawn["share"])
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,4 @@ class WaveMix(Effect):
         return {"snr_db": self.min_snr_db + u[:, 0] * (self.max_snr_db - self.min_snr_db)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        if background is None:
-            raise ValueError(f"{self.name} needs a background of shape {tuple(batch.shape)}")
-        return added(batch, background, drawn["snr_db"])
+        return added(batch, needed(self.name, batch, background), drawn["snr_db"])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mirclr.augment.effect import Effect, log_uniform, option, symmetric
+from mirclr.augment.spec_resample import read_linear
 
 LOG_POWER_PER_DB = math.log(10) / 10
 """One decibel in natural-log power."""
@@ -34,7 +35,7 @@ def _masks(u: np.ndarray, max_fraction: float) -> dict[str, np.ndarray]:
     return {"width": width * max_fraction, "place": place}
 
 
-def _filled(batch: Tensor, hidden: Tensor) -> Tensor:
+def filled(batch: Tensor, hidden: Tensor) -> Tensor:
     """`batch` with its item's mean where `hidden`: the least surprising value, so that a mask is not an event."""
     return torch.where(hidden, batch.mean((1, 2), keepdim=True), batch)
 
@@ -59,7 +60,7 @@ class TimeMask(Effect):
         return _masks(u, self.max_fraction)
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        return _filled(batch, _hidden(batch.shape[2], drawn)[:, None, :])
+        return filled(batch, _hidden(batch.shape[2], drawn)[:, None, :])
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,7 @@ class FrequencyMask(Effect):
         return _masks(u, self.max_fraction)
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        return _filled(batch, _hidden(batch.shape[1], drawn)[:, :, None])
-
-
-def _between(position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The two indices around a fractional position and the weight of the upper one."""
-    lower = position.floor()
-    return lower.long(), (lower + 1).clamp_(max=position.shape[1] - 1).long(), position - lower
+        return filled(batch, _hidden(batch.shape[1], drawn)[:, :, None])
 
 
 @dataclass(frozen=True)
@@ -114,12 +109,9 @@ class FrequencyShift(Effect):
         return {"bins": symmetric(u[:, 0], self.max_bins)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        size, bins, frames = batch.shape
+        bins = batch.shape[1]
         bin_index = torch.arange(bins, device=batch.device, dtype=batch.dtype)
-        lower, upper, weight = _between((bin_index - drawn["bins"][:, None]).clamp_(0, bins - 1))
-        rows, first = batch.reshape(-1, frames), bins * torch.arange(size, device=batch.device)[:, None]
-        below, above = (rows.index_select(0, (first + i).flatten()).view_as(batch) for i in (lower, upper))
-        return below.lerp_(above, weight[:, :, None])
+        return read_linear(batch, (bin_index - drawn["bins"][:, None]).clamp_(0, bins - 1), axis=1)
 
 
 @dataclass(frozen=True)
@@ -154,10 +146,7 @@ class TimeWarp(Effect):
         last = batch.shape[2] - 1
         from_centre = torch.arange(last + 1, device=batch.device, dtype=batch.dtype) - last / 2
         position = (last / 2 + from_centre * drawn["rate"][:, None]).abs_()
-        mirrored = (last - (last - position).abs_()).clamp_(0, last)
-        lower, upper, weight = _between(mirrored)
-        below, above = (batch.gather(2, i[:, None, :].expand_as(batch)) for i in (lower, upper))
-        return below.lerp_(above, weight[:, None, :])
+        return read_linear(batch, (last - (last - position).abs_()).clamp_(0, last), axis=2)
 
 
 @dataclass(frozen=True)

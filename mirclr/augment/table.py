@@ -7,10 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from mirclr.augment.biquads import AllPass, ParametricEq
 from mirclr.augment.chain import Chain, Step
+from mirclr.augment.codec import Codec
+from mirclr.augment.dynamics import Clip, Compressor
+from mirclr.augment.echoes import Delay, Reverb
 from mirclr.augment.effect import Effect
 from mirclr.augment.filters import BandPass, HighPass, LowPass, RandomEq
 from mirclr.augment.mixing import BackgroundMix, WaveMix
+from mirclr.augment.placement import PhaseRotation, Reverse, TimeShift
+from mirclr.augment.rate import PitchShift, Resample, Speed, TimeStretch
+from mirclr.augment.spec_crop import ResizeCrop
+from mirclr.augment.spec_mixing import CutMix, SpecMixup
+from mirclr.augment.spec_patch import PatchMask
+from mirclr.augment.spec_time import LinearFader, SpecReverse, SpecRoll
+from mirclr.augment.spec_warp import FrequencyWarp, TimeBend
 from mirclr.augment.spectrogram import FrequencyMask, FrequencyShift, SpecGain, TimeMask, TimeWarp
 from mirclr.augment.spectrum_shape import SpecEq, SpecHighPass, SpecLowPass
 from mirclr.augment.waveform import Gain, Noise, Polarity
@@ -27,16 +38,39 @@ EFFECTS: dict[str, type[Effect]] = {
         HighPass,
         BandPass,
         RandomEq,
+        ParametricEq,
         WaveMix,
+        Delay,
+        Reverb,
+        Compressor,
+        Clip,
+        Codec,
+        Resample,
+        Speed,
+        TimeStretch,
+        PitchShift,
+        TimeShift,
+        Reverse,
+        PhaseRotation,
+        AllPass,
         BackgroundMix,
+        SpecMixup,
+        CutMix,
         SpecEq,
         SpecGain,
         SpecLowPass,
         SpecHighPass,
+        LinearFader,
         TimeWarp,
+        TimeBend,
+        SpecRoll,
+        SpecReverse,
         FrequencyShift,
+        FrequencyWarp,
+        ResizeCrop,
         TimeMask,
         FrequencyMask,
+        PatchMask,
     )
 }
 """Every augmentation by name. To add one, write the class and add its line here."""

@@ -18,16 +18,26 @@ COLOURS = {"white": 0.0, "pink": -1.0, "brown": -2.0, "blue": 1.0, "violet": 2.0
 """Exponent of frequency in the power spectrum: 3 dB an octave for each unit."""
 
 
+SILENCE = 1e-8
+"""Root mean square (-160 dB of full scale) below which there is rounding, not sound."""
+
+
 def level(batch: Tensor) -> Tensor:
-    """`(B, 1)` root mean square of each item."""
-    return batch.square().mean(1, keepdim=True).sqrt()
+    """`(B, 1)` root mean square of each item, 0 below `SILENCE`: the gradient of a square root ends there."""
+    power = batch.square().mean(1, keepdim=True)
+    return torch.where(power > SILENCE**2, power.clamp(min=SILENCE**2).sqrt(), 0)
+
+
+def level_kept(changed: Tensor, batch: Tensor) -> Tensor:
+    """`changed` at the root mean square of `batch`, item by item; silence stays silence, with finite gradients."""
+    wanted, got = (level(x).clamp(min=SILENCE) for x in (batch, changed))
+    return changed * (wanted / got)
 
 
 def added(batch: Tensor, other: Tensor, snr_db: Tensor) -> Tensor:
     """`batch` with `other` under it, `snr_db` (B,) decibels softer by RMS. Silence gets and gives nothing."""
-    # Below 1e-8 (-160 dB of full scale) there is rounding, not sound; raising it to the item's level would be noise.
     heard = level(other)
-    scale = torch.where(heard > 1e-8, level(batch) / heard.clamp(min=1e-8), 0) * 10 ** (-snr_db[:, None] / 20)
+    scale = torch.where(heard > 0, level(batch) / heard.clamp(min=SILENCE), 0) * 10 ** (-snr_db[:, None] / 20)
     return batch + scale * other
 
 

@@ -12,12 +12,17 @@ from mirclr import __version__
 # name: (module:object, one line for --help). The line is repeated here so that help imports no room.
 COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("mirclr.cli.pretrain:pretrain", "Train an encoder on a folder of music."),
+    "tune": ("mirclr.cli.tune:tune", "Search the settings that suit a folder of music."),
+    "finetune": ("mirclr.cli.finetune:finetune", "Train an encoder and a head on a labelled collection."),
     "embed": ("mirclr.cli.embed:embed", "Write one vector per track of a folder."),
+    "export": ("mirclr.cli.export:export", "Write an encoder as ONNX, for programs without mirclr."),
     "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
     "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),
     "playlist": ("mirclr.cli.library:playlist", "Write a playlist that follows from seed tracks."),
     "evaluate": ("mirclr.cli.evaluate:evaluate", "Judge an encoder on a labelled collection."),
+    "invariance": ("mirclr.cli.invariance:invariance", "Measure what moves a track among its neighbours, and how far."),
     "recipe": ("mirclr.cli.recipe:recipe", "List, show, check and run recipes."),
+    "augment": ("mirclr.cli.augment:augment", "List the augmentations; hear and see what they do."),
     "data": ("mirclr.cli.data:data", "Look at folders and labelled collections."),
     "doctor": ("mirclr.cli.doctor:doctor", "Say what this machine has and what is missing."),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mirclr.cli import face
+from mirclr.cli.attributes import attribute_options, with_attributes
 from mirclr.config import PretrainConfig, merged, parse_set, read_yaml, validate
 
 
@@ -20,7 +21,28 @@ def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[
     budget = given.get("budget", {})
     if budget:  # a budget on the command line replaces the other kind from a file
         data = {**data, "budget": {}}
-    return validate(PretrainConfig, merged(data, given), str(source or "command line"))
+    return validate(PretrainConfig, _objective(merged(data, given)), str(source or "command line"))
+
+
+def _told(
+    start: Path | None, key_map: Path | None, allow_partial: bool, labels: str | None, split: str | None,
+    teacher: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Where the weights come from and what is told, as sections of the configuration."""
+    beginning = {"source": start, "key_map": key_map, "allow_partial": allow_partial or None}
+    told = {"dataset": labels, "split": split, "teacher": teacher}
+    sections: dict[str, dict[str, Any]] = {"start": beginning, "labels": told}
+    filled = {name: {k: v for k, v in part.items() if v is not None} for name, part in sections.items()}
+    return {name: part for name, part in filled.items() if part}
+
+
+def _objective(data: dict[str, Any]) -> dict[str, Any]:
+    """The objective that learns from what is told, where nobody chose one."""
+    told = data.get("labels") or {}
+    chosen = isinstance(data.get("loss"), dict) and "name" in data["loss"]
+    if chosen or not (told.get("dataset") or told.get("teacher")):
+        return data
+    return merged(data, {"loss": {"name": "gen_supcon" if told.get("dataset") else "distill"}})
 
 
 @click.command()
@@ -30,6 +52,13 @@ def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[
 @click.option("--steps", type=int, help="Number of optimiser steps, in place of --minutes; repeats bit for bit on CPU.")
 @click.option("--seed", type=int, help="Seed of weights, crops and augmentations. Default 0.")
 @click.option("--max-seconds", type=float, help="Keep at most so much of a track, as even excerpts. Default 120.")
+@click.option("--from", "start", type=click.Path(path_type=Path), help="Begin with these weights, not at random.")
+@click.option("--key-map", type=click.Path(path_type=Path), help="YAML `theirs: ours`, for weights of another origin.")
+@click.option("--allow-partial", is_flag=True, help="Take the weights that fit; the rest is listed.")
+@click.option("--labels", help="A labelled collection of files in FOLDER, for supervised objectives (supcon, ...).")
+@click.option("--split", help="Of which only the training part of this split is told.")
+@click.option("--teacher", help="An encoder, a table of vectors or probabilities, or 'handcrafted' (distill, ...).")
+@attribute_options
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="YAML or JSON file.")
 @click.option("--set", "sets", multiple=True, metavar="a.b=c", help="Change one setting; may be repeated.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
@@ -46,8 +75,14 @@ def pretrain(
     sets: tuple[str, ...],
     resume: bool,
     as_json: bool,
+    keep: tuple[str, ...],
+    ignore: tuple[str, ...],
+    **more: Any,
 ) -> int:
     """Train an encoder on the music in FOLDER and export it to RUN/encoder.
+
+    Without labels by default. With --labels or --teacher the objective becomes gen_supcon or distill, unless --set
+    loss.name or a configuration names another that learns from them.
 
     Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed), 130 interrupted after saving.
     """
@@ -55,7 +90,9 @@ def pretrain(
     given: dict[str, Any] = {"budget": budget} if budget else {}
     given |= {} if seed is None else {"seed": seed}
     given |= {} if max_seconds is None else {"audio": {"max_seconds": max_seconds}}
+    given = merged(given, _told(**more))
     settings = resolved(run, config, given, sets, resume)
+    settings = with_attributes(settings, keep, ignore, resumed=resume and config is None)
     return _pretrain(list(folders), run, settings, resume, as_json)
 
 
@@ -69,7 +106,7 @@ def _pretrain(folders: list[Path], run: Path, settings: PretrainConfig, resume: 
     check_config(settings, "pretrain")
     found = face.show_work(scan(folders, clip_seconds=settings.views.seconds))
     done = face.show_work(train(found.tracks, settings, run, resume))
-    for line in (f"encoder: {done.encoder}", f"curves: {run / 'metrics.jsonl'}", done.outlook):
+    for line in (*done.transferred, f"encoder: {done.encoder}", f"curves: {run / 'metrics.jsonl'}", done.outlook):
         face.say(line)
     result = {"run": str(run), "encoder": str(done.encoder), "steps": done.steps, "report": done.report}
     if as_json:

@@ -41,6 +41,9 @@ def _parquet(paths: Sequence[str], vectors: np.ndarray) -> bytes:
 _WRITERS: dict[str, Callable[[Sequence[str], np.ndarray], bytes]] = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
 
 
+SUFFIXES = tuple(_WRITERS)
+
+
 def check_suffix(path: Path) -> None:
     """Raises UsageError unless the name ends in .npz, .csv or .parquet; ask before hours of embedding."""
     if path.suffix.lower() not in _WRITERS:
@@ -53,3 +56,36 @@ def write_vectors(path: Path, paths: Sequence[str], vectors: np.ndarray) -> None
     """Write `paths` and their `(N, D)` vectors, atomically, in the format the name asks for."""
     check_suffix(path)
     write_atomic(path, _WRITERS[path.suffix.lower()](paths, vectors))
+
+
+def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
+    """`(N,)` paths and `(N, D)` float32 of a file as `write_vectors` makes it: any table whose first text column is
+    `path` and whose other columns are numbers.
+
+    Raises UsageError, naming the file and what is wrong with it: missing, another shape, no numbers, a path twice.
+    """
+    try:
+        paths, vectors = _read_npz(path) if path.suffix.lower() == ".npz" else _read_table(path)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UsageError(f"{path}: cannot be read as vectors: {error}") from error
+    if vectors.ndim != 2 or len(paths) != len(vectors) or vectors.shape[1] < 1 or not len(paths):
+        raise UsageError(f"{path}: {len(paths)} paths and values {vectors.shape}; (N,) and (N, D) are wanted")
+    if not np.isfinite(vectors).all():
+        raise UsageError(
+            f"{path}: the row of {paths[int(np.flatnonzero(~np.isfinite(vectors).all(1))[0])]} has no number"
+        )
+    twice = pd.Series(paths)[pd.Series(paths).duplicated()]
+    if len(twice):
+        raise UsageError(f"{path}: {twice.iloc[0]} is given twice")
+    return paths, vectors
+
+
+def _read_npz(path: Path) -> tuple[list[str], np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return [str(name) for name in arrays["path"]], np.asarray(arrays["vector"], np.float32)
+
+
+def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
+    check_suffix(path)
+    table = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+    return [str(name) for name in table["path"]], table.drop(columns="path").to_numpy(np.float32)

@@ -32,16 +32,23 @@ class DCL(Objective):
         sigma: None for w = 1; a number > 0 for DCLW, the paper's negative von Mises-Fisher weights
             `w = 2 - exp(cos(i, p) / sigma) / mean over pairs of exp(cos / sigma)`, which press hardest on the pairs
             that are least alike. The paper's sigma is 0.5. Gradients flow through w, as in the paper's loss.
+        mask_above: None, or a cosine in -1..1 above which a negative is left out, see `NTXent`.
     """
 
     source = "Yeh et al., arXiv 2110.06848, eq. 6"
 
-    def __init__(self, temperature: float = 0.1, chunk: int = 512, sigma: float | None = None) -> None:
+    def __init__(
+        self,
+        temperature: float = 0.1,
+        chunk: int = 512,
+        sigma: float | None = None,
+        mask_above: float | None = None,
+    ) -> None:
         super().__init__()
-        check_options(temperature, chunk)
+        check_options(temperature, chunk, mask_above)
         if sigma is not None and not sigma > 0:
             raise ValueError(f"sigma must be > 0 or None, got {sigma}")
-        self.temperature, self.chunk, self.sigma = temperature, chunk, sigma
+        self.temperature, self.chunk, self.sigma, self.mask_above = temperature, chunk, sigma, mask_above
 
     def forward(self, z: Tensor, groups: Tensor | None = None) -> Tensor:
         """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
@@ -50,7 +57,15 @@ class DCL(Objective):
         Raises ValueError on other shapes.
         """
         weigh = None if self.sigma is None else self._weighted
-        return contrast(z, groups, decoupled, temperature=self.temperature, chunk=self.chunk, weigh=weigh)
+        return contrast(
+            z,
+            groups,
+            decoupled,
+            temperature=self.temperature,
+            chunk=self.chunk,
+            mask_above=self.mask_above,
+            weigh=weigh,
+        )
 
     def _weighted(self, cosines: Tensor) -> Tensor:
         """`w cos` of every pair; the weights' mean is 1."""

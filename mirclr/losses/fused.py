@@ -21,8 +21,9 @@ RowLoss = Callable[[Tensor, Tensor], Tensor]
 class FusedContrast(torch.autograd.Function):
     """Mean over rows of `row_loss(negatives (c,), positives (c, K)) -> (c,)`.
 
-    `negatives[i]` is the log-sum-exp of `rows[i] . columns[j] / temperature` over all j with another label, minus
-    infinity where there is none. `row_loss` is an ordinary differentiable function of whole chunks.
+    `negatives[i]` is the log-sum-exp of `rows[i] . columns[j] / temperature` over all j with another label and, where
+    `mask_above` is a number, `rows[i] . columns[j] <= mask_above`; minus infinity where there is none. `row_loss` is an
+    ordinary differentiable function of whole chunks.
 
     Rows and columns are separate arguments: under several processes the columns are everybody's, the rows one's own.
     """
@@ -38,15 +39,19 @@ class FusedContrast(torch.autograd.Function):
         temperature: float,
         chunk: int,
         row_loss: RowLoss,
+        mask_above: float | None = None,
     ) -> Tensor:
         """rows `(R, P)`, columns `(C, P)`, positives `(R, K)`, labels `(R,)` and `(C,)` to a scalar."""
-        learning = any(ctx.needs_input_grad[:3])
+        learning, by_columns = any(ctx.needs_input_grad[:3]), ctx.needs_input_grad[1]
         row_grad, column_grad, positive_grad = (torch.zeros_like(x) for x in (rows, columns, positives))
         total = rows.new_zeros(())
         for start in range(0, len(rows), chunk):
             part = slice(start, start + chunk)
             blocked = row_labels[part, None] == column_labels[None, :]
-            negatives, softmax = _negatives((rows[part] @ columns.T).div_(temperature), blocked)
+            products = rows[part] @ columns.T
+            if mask_above is not None:
+                blocked |= products > mask_above
+            negatives, softmax = _negatives(products.div_(temperature), blocked)
             if not learning:
                 total += row_loss(negatives, positives[part]).sum()
                 continue
@@ -54,7 +59,8 @@ class FusedContrast(torch.autograd.Function):
             total += losses.sum()
             pull = softmax.mul_(slopes[:, None] / temperature)
             torch.mm(pull, columns, out=row_grad[part])
-            column_grad.addmm_(pull.T, rows[part])
+            if by_columns:  # a queue of keys is not learnt from, and would cost a third of the whole
+                column_grad.addmm_(pull.T, rows[part])
         count = len(rows)
         ctx.save_for_backward(row_grad.div_(count), column_grad.div_(count), positive_grad.div_(count))
         return total / count
@@ -63,7 +69,7 @@ class FusedContrast(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         """The stored gradients, scaled."""
-        return *(upstream * grad for grad in ctx.saved_tensors), None, None, None, None, None
+        return *(upstream * grad for grad in ctx.saved_tensors), None, None, None, None, None, None
 
 
 def _negatives(logits: Tensor, blocked: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,19 +26,15 @@ class Objective(nn.Module):
 
     An option `dim` is supplied by the builder: the size P of a projection, for objectives with parameters of their own
     (a predictor, a queue). Parameters are trained and buffers are saved with the model.
+
+    `forward(z, groups=None, *, ...what it wants)` takes projections `(V, B, P)`, not normalised, to a scalar in float32
+    (float64 of float64). `groups` `(B,)` integers: items of an equal group other than -1 are not each other's
+    negatives. Raises ValueError on other shapes. Computes in at least float32 whatever autocast says.
     """
 
     wants: ClassVar[frozenset[str]] = frozenset()
     source: ClassVar[str]
     momentum: float = 0.99
-
-    def forward(self, z: Tensor, groups: Tensor | None = None) -> Tensor:
-        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
-
-        `groups` `(B,)` integers: items of an equal group other than -1 are not each other's negatives.
-        Raises ValueError on other shapes. Computes in at least float32 whatever autocast says.
-        """
-        raise NotImplementedError
 
 
 def check_views(z: Tensor, least_views: int = 2) -> None:

@@ -5,14 +5,41 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from mirclr.losses.byol import BYOL
 from mirclr.losses.dcl import DCL
+from mirclr.losses.distill import Distill
+from mirclr.losses.gen_supcon import GenSupCon
+from mirclr.losses.hard import Hard
+from mirclr.losses.logistic import Logistic
+from mirclr.losses.margin import Margin
+from mirclr.losses.moco import MoCo
+from mirclr.losses.n_pair import NPair
 from mirclr.losses.nt_xent import NTXent
 from mirclr.losses.objective import Objective
+from mirclr.losses.redundancy import BarlowTwins, VICReg
+from mirclr.losses.simsiam import SimSiam
+from mirclr.losses.soft_positives import SoftPositives
+from mirclr.losses.supcon import SupCon
+from mirclr.losses.triplet import Triplet
 from mirclr.tables import build, options_of
 
 LOSSES: dict[str, type[Objective]] = {
     "nt_xent": NTXent,
     "dcl": DCL,
+    "hard": Hard,
+    "moco": MoCo,
+    "soft_positives": SoftPositives,
+    "supcon": SupCon,
+    "gen_supcon": GenSupCon,
+    "distill": Distill,
+    "margin": Margin,
+    "triplet": Triplet,
+    "n_pair": NPair,
+    "logistic": Logistic,
+    "byol": BYOL,
+    "simsiam": SimSiam,
+    "vicreg": VICReg,
+    "barlow": BarlowTwins,
 }
 
 

@@ -1,54 +1,78 @@
-"""Frontend, normalisation and encoder in one module: what is exported, and what everything after training uses."""
+"""Frontend, compression, normalisation and encoder in one module: what is exported, and what all after training use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mirclr.models.frontend_normalise import Normalise
-from mirclr.models.table import build_encoder, build_frontend
+from mirclr.models.table import build_compression, build_encoder, build_frontend, build_normalisation
 
 
 class Embedder(nn.Module):
-    """Samples or log-mel frames to embeddings.
+    """Samples or the frontend's frames to embeddings: compress, normalise, encode.
 
     `plan` is plain data that rebuilds it: `{"sample_rate": Hz, "clip_seconds": s, "frontend": {"name": ..., ...},
-    "encoder": {"name": ..., ...}}`. Attributes: `plan`, `dim`, `clip_frames`, the frames of one clip.
+    "compression": ..., "normalise": ..., "encoder": ...}`; without `compression` it is "log", without `normalise`
+    "fitted". Attributes: `plan`, `dim`, `clip_frames`, the frames of one clip.
 
-    Raises ValueError on a plan that cannot be built.
+    Effects on spectrograms come before the compression, where gain is addition.
+
+    Raises ValueError on a plan that cannot be built, and when the parts do not fit: a frontend that gives samples and
+    an encoder of spectrograms, for example.
     """
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         super().__init__()
         self.plan = dict(plan)
         self.frontend = build_frontend(sample_rate=plan["sample_rate"], **plan["frontend"])
-        self.normalise = Normalise(self.frontend.n_mels)
-        self.encoder = build_encoder(bands=self.frontend.n_mels, **plan["encoder"])
+        bands, rate = self.frontend.bands, plan["sample_rate"] / self.frontend.hop
+        self.compress = build_compression(bands=bands, frame_rate=rate, **plan.get("compression", {"name": "log"}))
+        least = self.frontend.least_spread
+        self.normalise = build_normalisation(bands=bands, least=least, **plan.get("normalise", {"name": "fitted"}))
+        self.encoder = build_encoder(bands=bands, **plan["encoder"])
+        self._check_domains()
         self.dim = self.encoder.dim
         self.clip_frames = max(1, round(plan["clip_seconds"] * plan["sample_rate"] / self.frontend.hop))
 
-    def from_spectrogram(self, spectrogram: Tensor) -> Tensor:
-        """`(B, F, N)` log-mel to `(B, D)`."""
-        embedding: Tensor = self.encoder(self.normalise(spectrogram))
+    def _check_domains(self) -> None:
+        domain, kinds = self.frontend.domain, {"spec": "spectrograms", "wave": "samples"}
+        gives = f"frontend {self.plan['frontend']['name']!r} gives {kinds[domain]}"
+        if self.encoder.domain != domain:
+            taker = self.plan["encoder"]["name"]
+            raise ValueError(f"{gives}, but encoder {taker!r} takes {kinds[self.encoder.domain]}")
+        if domain not in self.compress.domains:
+            raise ValueError(f"{gives}, but compression {self.plan['compression']['name']!r} takes spectrograms")
+
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Fit the normalisation on `batches` `(B, F, N)` as the frontend gives them, compressed as they will be.
+
+        Raises ValueError as the normalisation does.
+        """
+        with torch.no_grad():
+            self.normalise.fit(self.compress(batch) for batch in batches)
+
+    def from_spectrogram(self, frames: Tensor) -> Tensor:
+        """The frontend's frames `(B, F, N)` to `(B, D)`."""
+        embedding: Tensor = self.encoder(self.normalise(self.compress(frames)))
         return embedding
 
     def forward(self, samples: Tensor) -> Tensor:
         """`(B, T)` samples in -1..1 to `(B, D)`."""
         return self.from_spectrogram(self.frontend(samples))
 
-    def clips(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+    def clips(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """A track `(F, N)` as clips `(S, F, clip_frames)` that cover it evenly, and their first frames `(S,)`.
 
         As few clips as there can be without leaving out more than an eighth of a clip in all: another whole clip for
         the last few frames would count them double. A track shorter than one clip is repeated until it fills one.
         """
-        frames, clip = spectrogram.shape[1], self.clip_frames
-        if frames < clip:
-            spectrogram = spectrogram.repeat(1, -(-clip // frames))[:, :clip]
-            frames = clip
-        starts = torch.linspace(0, frames - clip, -(-(frames - clip // 8) // clip)).round().long()
+        count, clip = frames.shape[1], self.clip_frames
+        if count < clip:
+            frames = frames.repeat(1, -(-clip // count))[:, :clip]
+            count = clip
+        starts = torch.linspace(0, count - clip, -(-(count - clip // 8) // clip)).round().long()
         places = starts[:, None] + torch.arange(clip)
-        return spectrogram[:, places].permute(1, 0, 2), starts
+        return frames[:, places].permute(1, 0, 2), starts

@@ -13,7 +13,9 @@ class Encoder(nn.Module):
     Class attributes: `source`, where the architecture is published; `domain`, "spec" for `(B, F, N)` normalised log
     power of F bands, "wave" for `(B, 1, T)` samples. Attributes: `dim`, the size D of an embedding; `channels`, the
     size C of a frame feature; `frame_stride`, input frames (samples for "wave") per frame feature; `min_frames`, the
-    shortest input that works.
+    shortest input that works; `bands`, the F it works for, None for any.
+
+    Every encoder raises ValueError on input that is not `(B, bands, N)` with N >= `min_frames`.
 
     An option `bands` is supplied by the builder where the class takes it: F.
     """
@@ -24,6 +26,7 @@ class Encoder(nn.Module):
     channels: int
     frame_stride: int
     min_frames: int = 1
+    bands: int | None = None
 
     def forward(self, frames: Tensor) -> Tensor:
         """`(B, F, N)` to `(B, D)`, for any N >= `min_frames`."""
@@ -42,3 +45,12 @@ class Encoder(nn.Module):
         Fine-tuning freezes the first of them, and gives deeper ones larger learning rates.
         """
         raise NotImplementedError
+
+    def checked(self, frames: Tensor) -> Tensor:
+        """`frames` as they came, for a subclass to begin with. Raises ValueError as the class says."""
+        if frames.ndim != 3 or self.bands not in (None, frames.shape[1]):
+            raise ValueError(f"{type(self).__name__} takes (B, {self.bands or 'F'}, N), got {tuple(frames.shape)}")
+        if frames.shape[2] < self.min_frames:
+            unit = "samples" if self.domain == "wave" else "frames"
+            raise ValueError(f"input of {frames.shape[2]} {unit}: {type(self).__name__} needs {self.min_frames}")
+        return frames

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mirclr.config import PretrainConfig
+from mirclr.config import BudgetConfig, PretrainConfig, read_yaml, validate
 from mirclr.errors import ConfigError, UsageError
-from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes, one_or_more
+from mirclr.recipes.step import Grows, Mark, Named, Outcome, Reads, ReadsAll, StepFunction, Writes, one_or_more
 from mirclr.reports import Work
+from mirclr.training.finetune_config import FinetuneConfig, PlanConfig, data_settings, plan_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=1)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_more)]
+OneOrNone = Annotated[
+    tuple[str, ...],
+    BeforeValidator(one_or_more),
+    Field(max_length=1),
+    Mark(reads=True, may_be_a_name=True),
+]
 
 
 def _buildable(config: PretrainConfig) -> PretrainConfig:
@@ -39,7 +46,14 @@ def _buildable(config: PretrainConfig) -> PretrainConfig:
     return config
 
 
+def _tunable(config: FinetuneConfig) -> FinetuneConfig:
+    """The same of the parts that do not depend on the encoder's files."""
+    _buildable(data_settings(config, plan_data(config.plan or PlanConfig())))
+    return config
+
+
 Settings = Annotated[PretrainConfig, AfterValidator(_buildable)]
+TuneSettings = Annotated[FinetuneConfig, AfterValidator(_tunable)]
 
 
 def _listed(*tables: pd.DataFrame | list[dict[str, Any]]) -> tuple[dict[str, str], ...]:
@@ -69,6 +83,67 @@ def pretrain(folder: Reads, output: Writes, config: Settings = PretrainConfig())
     said = (f"{done.steps} steps. {done.outlook}",)
     return Outcome({"encoder": str(done.encoder), "curves": str(output / "metrics.jsonl")}, says=said,
                    quarantine=_listed(found.quarantine, done.quarantine))  # fmt: skip
+
+
+def finetune(
+    dataset: Named,
+    encoder: Reads,
+    output: Writes,
+    *,
+    label: str | None = None,
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None,
+    allow: Texts = (),
+    config: TuneSettings = FinetuneConfig(),  # noqa: B008
+) -> Work[Outcome]:
+    """`mirclr finetune DATASET --encoder ENCODER -o OUTPUT`, with `--resume` when it was cut short."""
+    from mirclr.evaluation.held_out_scores import score_held_out
+    from mirclr.training.finetune import finetune as tune
+    from mirclr.training.labelled import load_for_split
+
+    collection = load_for_split(dataset, config.split, label=label, folds=folds, allow=allow)
+    settings = config.model_copy(update={"encoder": encoder})
+    done = yield from tune(collection, settings, output, resume=output.exists())
+    p = done.predictions
+    scores = score_held_out(p.task, p.truth, p.scores, p.groups)
+    scores.write(output / "test.json")
+    made = {"encoder": str(done.encoder), "head": str(done.head), "predictions": str(output / "predictions.csv")}
+    said = f"{done.steps} steps, the weights of step {done.best_step}"
+    return Outcome(made, scores.card(), (said, *done.notes), _listed(done.quarantine))
+
+
+def tune(
+    folder: Reads,
+    output: Writes,
+    *,
+    minutes: Annotated[float, Field(gt=0)] | None = None,
+    trials: Count | None = None,
+    trial_minutes: Annotated[float, Field(gt=0)] | None = None,
+    trial_steps: Count | None = None,
+    confirm: Annotated[int, Field(ge=0)] = 1,
+    space: dict[str, Any] | None = None,
+    labels: OneOrNone = (),
+    config: Settings = PretrainConfig(),  # noqa: B008
+) -> Work[Outcome]:
+    """`mirclr tune FOLDER -o OUTPUT`; `output`/best.json is what `pretrain-tuned` reads."""
+    from mirclr.datasets.table import load_collection
+    from mirclr.recipes.tuning import tune_folder
+    from mirclr.training.tune import TuneBudget
+
+    budget = TuneBudget(minutes, trials, trial_minutes, trial_steps, confirm)
+    judged = load_collection(labels[0]) if labels else None
+    done, left_out = yield from tune_folder([folder], output, config, budget, space=space, labels=judged)
+    made = {"settings": str(done.settings), "trials": str(output / "trials.csv")}
+    return Outcome(made, tuple(done.table(most=3)), done.sentences, _listed(left_out))
+
+
+def pretrain_tuned(
+    folder: Reads, settings: Reads, output: Writes, minutes: Annotated[float, Field(gt=0)] | None = None
+) -> Work[Outcome]:
+    """`mirclr pretrain FOLDER -o OUTPUT --config SETTINGS [--minutes M]`: settings that an earlier step found."""
+    config = validate(PretrainConfig, read_yaml(settings), str(settings))
+    if minutes is not None:
+        config = config.model_copy(update={"budget": BudgetConfig(minutes=minutes)})
+    return (yield from pretrain(folder, output, config))
 
 
 def embed(folder: Reads, encoder: Reads, output: Writes) -> Work[Outcome]:
@@ -197,6 +272,9 @@ def _card(report: Report) -> tuple[dict[str, str], ...]:
 STEPS: dict[str, StepFunction] = {
     "synth": synth,
     "pretrain": pretrain,
+    "finetune": finetune,
+    "tune": tune,
+    "pretrain-tuned": pretrain_tuned,
     "embed": embed,
     "evaluate": evaluate,
     "evaluate-folder": evaluate_folder,

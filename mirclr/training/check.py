@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mirclr.augment.table import build_chain
-from mirclr.config import PretrainConfig
+from mirclr.augment.table import EFFECTS, build_chain
+from mirclr.config import PretrainConfig, ViewsConfig
 from mirclr.errors import ConfigError
-from mirclr.losses.table import build_loss
+from mirclr.losses.table import LOSSES, build_loss
 from mirclr.models.embedder import Embedder
-from mirclr.models.table import build_head
+from mirclr.models.table import FRONTENDS, build_head
 from mirclr.training.learner import plan_of
 
 
@@ -28,13 +28,62 @@ def check_config(config: PretrainConfig, source: str) -> None:
     for domain in ("wave", "spec"):
         parts = [part.model_dump() for part in getattr(config.augment, domain)]
         _attempt(problems, f"augment.{domain}", build_chain, parts, domain, config.audio.sample_rate)
+    problems += _without_bands(config)
     if config.cache.level == "mel" and not spectrogram_level(config):
-        problems.append("cache.level: 'mel' cannot serve effects on samples or a trainable frontend; use 'auto'")
+        problems.append(
+            "cache.level: 'mel' cannot serve effects on samples or a frontend that learns or gives samples; use 'auto'"
+        )
+    problems += _unread(config)
     if problems:
         raise ConfigError(source, problems)
 
 
+def _unread(config: PretrainConfig) -> list[str]:
+    """What the objective needs and is not given, and what is given that it does not read."""
+    if config.loss.name not in LOSSES:
+        return []
+    wants, name, labels, problems = LOSSES[config.loss.name].wants, config.loss.name, config.labels, []
+    told = labels.dataset is not None or labels.teacher is not None
+    if "labels" in wants and not told:
+        problems.append(f"loss: {name} learns from labels; give labels.dataset or labels.teacher")
+    if told and "labels" not in wants:
+        usable = ", ".join(key for key, loss in LOSSES.items() if "labels" in loss.wants)
+        problems.append(f"labels: {name} does not read them; those that do: {usable}")
+    mixing = [part.name for part in (*config.augment.wave, *config.augment.spec) if _mixes_labels(part.name)]
+    if mixing and name == "supcon":
+        problems.append(f"augment: {mixing[0]} mixes labels, and supcon takes whole ones; use loss.name=gen_supcon")
+    default = ViewsConfig()
+    changed = [key for key in ("same_artist", "same_album") if getattr(config.views, key) != getattr(default, key)]
+    if changed and "affinity" not in wants:
+        problems.append(f"views.{changed[0]}: {name} takes no soft positives; use loss.name=soft_positives")
+    return problems
+
+
+def _hears_samples(config: PretrainConfig) -> bool:
+    """Whether the frontend passes samples on; an unknown one is reported where it is built."""
+    return config.frontend.name in FRONTENDS and FRONTENDS[config.frontend.name].domain == "wave"
+
+
+def _without_bands(config: PretrainConfig) -> list[str]:
+    """What needs frequency bands where the frontend has none."""
+    if not _hears_samples(config):
+        return []
+    name, problems = config.frontend.name, []
+    if config.augment.spec:
+        problems.append(
+            f"augment.spec: frontend {name!r} gives samples, and these effects change spectrograms; set "
+            "augment.spec=[] and choose effects on samples in augment.wave"
+        )
+    if config.views.local_bands < 1:
+        problems.append(f"views.local_bands: frontend {name!r} gives samples, which have no bands; leave it at 1")
+    return problems
+
+
+def _mixes_labels(name: str) -> bool:
+    return name in EFFECTS and EFFECTS[name].mixes_labels
+
+
 def spectrogram_level(config: PretrainConfig) -> bool:
-    """Whether training can read cached log-mel: no effect needs samples and the frontend does not learn."""
+    """Whether training can read cached frames: spectra, no effect on samples, and nothing to learn before them."""
     fixed = not config.augment.wave and not config.frontend.options.get("trainable", False)
-    return fixed and config.cache.level != "samples"
+    return fixed and not _hears_samples(config) and config.cache.level != "samples"

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save
 
 from mirclr import __version__
+from mirclr.config import PretrainConfig, merged
 from mirclr.errors import CheckpointError
 from mirclr.features.encoder_file import FORMAT as ENCODER_FORMAT
 from mirclr.features.encoder_file import digest_of, read_tensors
@@ -119,7 +120,8 @@ _FREE = ("cache.", "budget.", "threads", "device", "tensorboard", "workers")
 
 def _check_config(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """The same learning settings, or an error that lists those that differ."""
-    old, new = _flat(before), _flat(now)
+    # A run of an older version knows fewer keys; those it did not have are at their defaults.
+    old, new = _flat(merged(PretrainConfig().model_dump(mode="json"), before)), _flat(now)
     differ = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k) and not k.startswith(_FREE)]
     if differ:
         lines = "; ".join(f"{k} was {old.get(k)!r}, is {new.get(k)!r}" for k in differ)

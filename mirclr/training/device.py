@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from mirclr.config import PretrainConfig
 from mirclr.errors import UsageError
+from mirclr.training.processes import seat
 
 
 def bf16_is_fast(gpu: bool) -> bool:
@@ -19,7 +20,10 @@ def bf16_is_fast(gpu: bool) -> bool:
 
 
 def make_fabric(config: PretrainConfig) -> Fabric:
-    """Lightning Fabric on one device. Raises UsageError when a GPU is asked for and torch sees none."""
+    """Lightning Fabric on one device, or on this process's of several that torchrun started.
+
+    Raises UsageError when a GPU is asked for and torch sees none.
+    """
     gpu = torch.cuda.is_available() and config.device != "cpu"
     if config.device == "gpu" and not gpu:
         raise UsageError("device=gpu: torch sees no GPU here; use device=auto, or install a GPU build of torch")
@@ -29,4 +33,13 @@ def make_fabric(config: PretrainConfig) -> Fabric:
     # Fabric announces its precision at INFO; the run's own report says it once, where it belongs.
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    return Fabric(accelerator="cuda" if gpu else "cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
+    place = seat()
+    fabric = Fabric(
+        accelerator="cuda" if gpu else "cpu",
+        devices=place.local,
+        num_nodes=place.size // place.local,
+        strategy="ddp" if place.size > 1 else "auto",
+        precision="bf16-mixed" if fast else "32-true",
+    )
+    fabric.launch()
+    return fabric

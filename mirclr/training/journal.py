@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mirclr.files import write_atomic
 
@@ -31,18 +31,24 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 class Journal:
     """Appends rows to metrics.jsonl; each is flushed, so that a crash costs at most the line being written."""
 
-    def __init__(self, path: Path, keep_to_step: int) -> None:
-        """Open `path`, keeping the rows of steps up to `keep_to_step` (0: start anew)."""
-        kept = [row for row in read_journal(path) if row.get("step", 0) <= keep_to_step] if keep_to_step else []
-        write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept))
+    def __init__(self, path: Path | None, keep_to_step: int) -> None:
+        """Open `path`, keeping the rows of steps up to `keep_to_step` (0: start anew); None keeps rows in memory only,
+        for the processes of a run that do not write."""
+        kept = (
+            [row for row in read_journal(path) if row.get("step", 0) <= keep_to_step] if keep_to_step and path else []
+        )
         self.rows = kept
-        self._file = path.open("a", encoding="utf-8")
+        self._file: TextIO | None = None
+        if path is not None:
+            write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept))
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row; floats are written so that they read back bit for bit."""
         self.rows.append(dict(row))
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
 
     def losses_since(self, step: int) -> list[float]:
         """Losses of the steps after `step`."""
@@ -54,4 +60,5 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

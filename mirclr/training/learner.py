@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,19 +14,27 @@ from mirclr.config import PretrainConfig
 from mirclr.losses.table import build_loss
 from mirclr.models.embedder import Embedder
 from mirclr.models.table import build_head
-from mirclr.training.schedules import decay_groups
+from mirclr.training.gradients import frozen_statistics, projected_without_activations, push_back
+from mirclr.training.optimisers import build_optimiser, restore_state, state_shapes, state_tensors
+from mirclr.training.prepared import Prepared
+from mirclr.training.processes import gathered
+from mirclr.training.transfer import TransferReport
+
+Step = tuple[Tensor, Tensor]
 
 
 class Contrastive(nn.Module):
-    """Embedder and projection head: log-mel `(B, F, N)` to projections `(B, P)`."""
+    """Embedder and projection head: spectrograms `(B, F, N)` to projections `(B, P)`."""
 
     def __init__(self, embedder: Embedder, head: nn.Module) -> None:
         super().__init__()
         self.embedder, self.head = embedder, head
 
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        """`(B, F, N)` to `(B, P)`."""
-        projected: Tensor = self.head(self.embedder.from_spectrogram(spectrogram))
+    def forward(self, *spectrograms: Tensor) -> Tensor:
+        """One `(B, F, N)` or several of different lengths to `(B1 + B2 + ..., P)`."""
+        # All embeddings through the head together: its batch norm must not tell whole crops from short ones.
+        embedded = torch.cat([self.embedder.from_spectrogram(frames) for frames in spectrograms])
+        projected: Tensor = self.head(embedded)
         return projected
 
 
@@ -35,70 +44,123 @@ def plan_of(config: PretrainConfig) -> dict[str, Any]:
         "sample_rate": config.audio.sample_rate,
         "clip_seconds": config.views.seconds,
         "frontend": {"name": config.frontend.name, **config.frontend.options},
+        "compression": {"name": config.compression.name, **config.compression.options},
+        "normalise": {"name": config.normalise.name, **config.normalise.options},
         "encoder": {"name": config.encoder.name, **config.encoder.options},
     }
 
 
 class Learner:
-    """Model, EMA and optimiser on one device. `step` learns from one batch of views."""
+    """Model, EMA, objective, momentum network (where the objective wants a target) and optimiser on one device."""
 
     def __init__(self, config: PretrainConfig, fabric: Fabric) -> None:
         torch.manual_seed(config.seed)
         embedder = Embedder(plan_of(config))
         head = build_head(config.projection.name, embedder.dim, **config.projection.options)
         self.bare = Contrastive(embedder, head)
-        self.loss = build_loss(config.loss.name, **config.loss.options).to(fabric.device)
+        self.loss = build_loss(config.loss.name, head.dim, **config.loss.options).to(fabric.device)
         self.config, self.fabric = config, fabric
-        groups = decay_groups(list(self.bare.named_parameters()), config.optim.weight_decay)
-        optimiser = torch.optim.AdamW(groups, lr=config.optim.learning_rate)
-        self.model, self.optimiser = fabric.setup(self.bare, optimiser)
+        self.transferred: TransferReport | None = None
+        self.model, self.optimiser = fabric.setup(self.bare, build_optimiser(self._named(), config.optim))
         self.ema = copy.deepcopy(embedder).eval().requires_grad_(False)
+        self.target = copy.deepcopy(self.bare).requires_grad_(False) if "target" in self.loss.wants else None
         self.average_all()
 
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        """Everything that is optimised: the model's parameters and the objective's own."""
+        own = [(f"loss.{name}", parameter) for name, parameter in self.loss.named_parameters()]
+        return [*self.bare.named_parameters(), *own]
+
     def average_all(self) -> None:
-        """Start the moving average at the weights as they are now."""
+        """Start the moving averages at the weights as they are now."""
         self.ema.load_state_dict(self.bare.embedder.state_dict())
+        if self.target is not None:
+            self.target.load_state_dict(self.bare.state_dict())
 
-    def step(self, views: Tensor, groups: Tensor | None, rate: float) -> tuple[Tensor, Tensor]:
-        """One optimiser step on `(V, B, F, N)` views at learning rate `rate`: the loss and the projections `(V, B, P)`.
+    def step(self, batches: Sequence[Prepared], rate: float) -> Step:
+        """One optimiser step at learning rate `rate` on the mean gradient of `batches`.
 
-        A gradient that is not finite gives a loss of NaN and leaves the weights alone.
-
-        All views go through batch norm together, so that its statistics cannot tell the views apart.
+        Returns the mean loss and the projections `(V, B, P)` of the last batch. A gradient that is not finite gives a
+        loss of NaN and leaves the weights alone.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
-        projected = self.model(views.flatten(0, 1)).float()
-        projected = projected.unflatten(0, views.shape[:2])
-        loss: Tensor = self.loss(projected, groups)
+        self.loss.train()
         self.optimiser.zero_grad()
-        self.fabric.backward(loss)
-        limit = self.config.optim.clip_norm
-        norm = self.fabric.clip_gradients(self.model, self.optimiser, max_norm=limit, error_if_nonfinite=False)
-        if norm is None or not torch.isfinite(norm):  # the weights stay as they were; the caller ends the run
-            return torch.tensor(torch.nan), projected.detach().cpu()
+        done = [self._backward(batch, len(batches)) for batch in batches]
+        loss, projected = torch.stack([each for each, _ in done]).mean(), done[-1][1]
+        if not self._gradient_is_finite():  # the weights stay as they were; the caller ends the run
+            return torch.tensor(torch.nan), projected
         self.optimiser.step()
         self._average()
-        return loss.detach(), projected.detach().cpu()
+        return loss, projected
+
+    def _gradient_is_finite(self) -> bool:
+        """Clips the gradient to its limit; whether it was a number."""
+        limit = self.config.optim.clip_norm
+        parameters = [parameter for _, parameter in self._named()]
+        return bool(torch.isfinite(nn.utils.clip_grad_norm_(parameters, limit)))
+
+    def _backward(self, batch: Prepared, count: int) -> Step:
+        """Adds a `count`-th of the batch's gradient; its loss and projections.
+
+        All views go through batch norm together, so that its statistics cannot tell the views apart.
+        """
+        parts = [part.flatten(0, 1) for part in batch.parts]
+        at_once = self.config.optim.encode_at_once
+        if at_once is None:
+            z = self._views(self.model(*parts), batch)
+            loss = self._loss(z, batch)
+            self.fabric.backward(loss / count)
+        else:
+            loss, z = self._backward_in_parts(parts, batch, count, at_once)
+        return loss.detach(), z.detach().cpu()
+
+    def _backward_in_parts(self, parts: list[Tensor], batch: Prepared, count: int, at_once: int) -> Step:
+        with frozen_statistics(self.bare):
+            kept = [projected_without_activations(self.model, part, at_once) for part in parts]
+        leaf = torch.cat([z for z, _ in kept]).float().requires_grad_()
+        z = self._views(leaf, batch)
+        loss = self._loss(z, batch)
+        self.fabric.backward(loss / count)
+        assert leaf.grad is not None
+        gradients = leaf.grad.split([len(part) for part in parts])
+        for part, (_, states), gradient in zip(parts, kept, gradients, strict=True):
+            push_back(self.model, part, at_once, states, gradient, self.fabric.backward)
+        return loss, z
+
+    def _views(self, projected: Tensor, batch: Prepared) -> Tensor:
+        """`((V + L) * B, P)` to `(V + L, B, P)` of all processes' items."""
+        return gathered(self.fabric, projected.float().unflatten(0, (-1, batch.frames.shape[1])), 1)
+
+    def _loss(self, z: Tensor, batch: Prepared) -> Tensor:
+        """The objective with exactly what it wants."""
+        wanted: dict[str, Tensor | None] = {"labels": batch.labels, "affinity": batch.affinity}
+        if self.target is not None:
+            wanted["target"] = self._views(self._targets(batch), batch)
+        loss: Tensor = self.loss(z, batch.groups, **{name: wanted[name] for name in self.loss.wants})
+        return loss
 
     @torch.no_grad()
+    def _targets(self, batch: Prepared) -> Tensor:
+        """Projections by the momentum network, whose batch norm uses the batch's statistics as in BYOL and MoCo."""
+        assert self.target is not None
+        self.target.train()
+        with self.fabric.autocast():
+            projected: Tensor = self.target(*(part.flatten(0, 1) for part in batch.parts))
+        return projected
+
     def _average(self) -> None:
         """Move the averaged weights and batch-norm statistics towards the current ones (Polyak averaging)."""
-        pairs = zip(self.ema.state_dict().values(), self.bare.embedder.state_dict().values(), strict=True)
-        for mean, now in pairs:
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - self.config.optim.ema_decay)
-            else:
-                mean.copy_(now)
+        drift(self.ema, self.bare.embedder, self.config.optim.ema_decay)
+        if self.target is not None:
+            drift(self.target, self.bare, self.loss.momentum)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything a restart needs, under flat names: `model.`, `ema.` and `optim.<state>.<parameter>`."""
-        out = {f"model.{n}": t for n, t in self.bare.state_dict().items()}
-        out |= {f"ema.{n}": t for n, t in self.ema.state_dict().items()}
-        for name, parameter in self.bare.named_parameters():
-            state = self.optimiser.state.get(parameter, {})
-            out |= {f"optim.{key}.{name}": torch.as_tensor(value) for key, value in state.items()}
+        """Everything a restart needs, named `model.`, `ema.`, `loss.`, `target.` and `optim.<state>.<parameter>`."""
+        out = {f"{prefix}.{n}": t for prefix, module in self._modules() for n, t in module.state_dict().items()}
+        out |= state_tensors(self._named(), self.optimiser)
         return {name: t.detach().to("cpu", copy=True).contiguous() for name, t in out.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -107,22 +169,29 @@ class Learner:
         Nothing is changed before everything has been found to fit.
         """
         self._check(tensors)
-        self.bare.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
-        self.ema.load_state_dict({n[4:]: t for n, t in tensors.items() if n.startswith("ema.")})
-        for name, parameter in self.bare.named_parameters():
-            moments = {k: tensors[f"optim.{k}.{name}"] for k in ("exp_avg", "exp_avg_sq", "step")}
-            # empty_like keeps channels_last: the moments must be laid out as their weights were, bit for bit.
-            self.optimiser.state[parameter] = {
-                k: t if k == "step" else torch.empty_like(parameter).copy_(t) for k, t in moments.items()
-            }
+        for prefix, module in self._modules():
+            own = {n[len(prefix) + 1 :]: t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
+            module.load_state_dict(own)
+        restore_state(self._named(), self.optimiser, tensors)
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        modules = [("model", self.bare), ("ema", self.ema), ("loss", self.loss)]
+        return modules if self.target is None else [*modules, ("target", self.target)]
 
     def _check(self, tensors: dict[str, Tensor]) -> None:
-        expected = {f"model.{n}": t.shape for n, t in self.bare.state_dict().items()}
-        expected |= {f"ema.{n}": t.shape for n, t in self.ema.state_dict().items()}
-        for name, parameter in self.bare.named_parameters():
-            expected |= {f"optim.exp_avg.{name}": parameter.shape, f"optim.exp_avg_sq.{name}": parameter.shape}
-            expected |= {f"optim.step.{name}": torch.Size([])}
+        expected = {f"{prefix}.{n}": t.shape for prefix, m in self._modules() for n, t in m.state_dict().items()}
+        expected |= state_shapes(self._named(), self.config.optim)
         wrong = sorted(expected.keys() ^ tensors.keys())
         wrong += [n for n in expected.keys() & tensors.keys() if expected[n] != tensors[n].shape]
         if wrong:
             raise KeyError(f"{len(wrong)} tensors differ from the model: {', '.join(wrong[:3])}, ...")
+
+
+@torch.no_grad()
+def drift(mean: nn.Module, now: nn.Module, decay: float) -> None:
+    """Every float of `mean` towards that of `now` by `1 - decay`; counters are copied."""
+    for old, new in zip(mean.state_dict().values(), now.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from mirclr.audio.cache import CacheSettings, build, build_derived, default_fold
 from mirclr.audio.store import RaggedStore
 from mirclr.config import PretrainConfig
 from mirclr.errors import TrainingError
-from mirclr.models.frontend import LogMel
+from mirclr.models.frontend_base import Frontend
 from mirclr.models.table import build_frontend
 from mirclr.reports import Work
 from mirclr.training.check import spectrogram_level
@@ -24,7 +24,8 @@ from mirclr.units import samples_of
 @dataclass(frozen=True)
 class Material:
     """`tracks`: one row per distinct sound, in the order of their ids; `store`: their rows; `clip`: length of a crop in
-    the store's steps; `step_s`: seconds of one step; `level`: "samples" or "mel"; `quarantine`: what failed."""
+    the store's steps; `step_s`: seconds of one step; `level`: "samples" or "mel"; `quarantine`: what failed; `labels`
+    `(n, C)` float32, a row of NaN for a track without one, where an objective learns from labels."""
 
     tracks: pd.DataFrame
     store: RaggedStore
@@ -32,16 +33,26 @@ class Material:
     step_s: float
     level: str
     quarantine: pd.DataFrame
+    labels: np.ndarray | None = None
 
     @property
     def collection(self) -> str:
-        """Digest of the tracks and their artists: the same folder gives the same runs."""
+        """Digest of the tracks, their artists and labels: the same folder gives the same runs."""
         artists = self.tracks["artist"].fillna("") if "artist" in self.tracks else [""] * len(self.tracks)
         lines = "\n".join(f"{i} {a}" for i, a in zip(self.tracks["id"], artists, strict=True))
-        return hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()
+
+    def without(self, rows: np.ndarray) -> Material:
+        """The same without some rows of the table."""
+        kept = np.delete(np.arange(len(self.tracks)), rows)
+        tracks = self.tracks.iloc[kept].reset_index(drop=True)
+        return replace(self, tracks=tracks, labels=None if self.labels is None else self.labels[kept])
 
 
-def _transform(frontend: LogMel, samples: np.ndarray) -> np.ndarray:
+def _transform(frontend: Frontend, samples: np.ndarray) -> np.ndarray:
     """`(T,)` float32 to `(N, F)`, frames first as the store keeps them."""
     return frontend.track(torch.from_numpy(samples)).T.numpy()
 

@@ -7,8 +7,8 @@ loss, rate, speed, share of time spent on data, the diagnostics of mirclr.traini
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from mirclr.errors import Interrupted, TrainingError
 from mirclr.features.encoder_file import save_encoder
 from mirclr.reports import Progress, Work
 from mirclr.training.check import check_config
+from mirclr.training.device import make_fabric
 from mirclr.training.diagnostics import Geometry, collapse_verdict, geometry
 from mirclr.training.interrupt import StopWish, stop_on_signal
+from mirclr.training.labels import label_rows
 from mirclr.training.material import prepare
+from mirclr.training.processes import agreed, leave, seat
 from mirclr.training.run import Run, open_run
 from mirclr.training.schedules import warmup_cosine
 from mirclr.training.source import Loaded
@@ -36,13 +39,14 @@ SECONDS_BETWEEN_CHECKPOINTS = 20.0
 @dataclass(frozen=True)
 class Pretrained:
     """`encoder`: the folder of the exported weights; `steps` done; the last `report`; `outlook` in words; what was left
-    out (`quarantine`)."""
+    out (`quarantine`); `transferred`, a line per tensor that did not find its place in a start from other weights."""
 
     encoder: Path
     steps: int
     report: dict[str, Any]
     outlook: str
     quarantine: pd.DataFrame
+    transferred: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,30 +74,39 @@ def pretrain(tracks: pd.DataFrame, config: PretrainConfig, folder: Path, resume:
     representation collapsed; Interrupted after SIGINT or SIGTERM, with everything saved.
     """
     check_config(config, "pretrain")
+    fabric = make_fabric(config)
+    if not seat().first:
+        fabric.barrier()  # the first process decodes; the others find it done
     material = yield from prepare(tracks, config)
-    run = open_run(material, config, folder, resume)
+    labels = yield from label_rows(material.tracks, config.labels, config.audio.max_seconds)
+    if seat().first:
+        fabric.barrier()
+    run = open_run(replace(material, labels=labels), config, folder, resume, fabric)
     with stop_on_signal() as wish:
         try:
             yield from _train(run, wish)
         finally:
             run.journal.close()
             run.board.close()
-    return _export(run)
+    done = _export(run)
+    leave(fabric)
+    return done
 
 
 def _train(run: Run, wish: StopWish) -> Work[None]:
     """Steps until the plan is over, a report at the end of every stretch of epochs."""
     meter, batches = Meter(), run.source.batches(run.at.epoch, run.at.batch, run.config.workers)
-    while not run.plan.over(run.at.step, run.elapsed_s):
-        loss = _learn(run, meter, _timed_next(batches, meter))
-        ends = run.plan.over(run.at.step, run.elapsed_s)
+    fabric = run.learner.fabric
+    while not agreed(fabric, run.plan.over(run.at.step, run.elapsed_s)):
+        loss = _learn(run, meter, [_timed_next(batches, meter) for _ in range(run.config.optim.accumulate)])
+        ends, stop = agreed(fabric, (run.plan.over(run.at.step, run.elapsed_s), wish.name))
         if ends or (run.at.batch == 0 and run.at.step - run.at.last_report >= STEPS_BETWEEN_REPORTS):
             _report(run, meter)
         if ends:
             run.plan.total = run.at.step  # the clock's end or the plan's, whichever came first, is the end
         yield Progress("train", run.at.step, run.plan.total, f"loss {loss:.3f}")
-        if wish.name is not None:
-            _stop(run, wish.name)
+        if stop is not None:
+            _stop(run, stop)
 
 
 def _timed_next(batches: Iterator[Loaded], meter: Meter) -> Loaded:
@@ -103,22 +116,23 @@ def _timed_next(batches: Iterator[Loaded], meter: Meter) -> Loaded:
     return loaded
 
 
-def _learn(run: Run, meter: Meter, loaded: Loaded) -> float:
-    """One step; moves the position past the batch and writes the journal's line."""
+def _learn(run: Run, meter: Meter, loaded: Sequence[Loaded]) -> float:
+    """One step; moves the position past the batches and writes the journal's line."""
     before = time.monotonic()
-    views, groups = run.views_of(loaded)
+    batches = [run.prepared(each) for each in loaded]
     meter.data_s += time.monotonic() - before
     optim = run.config.optim
     rate = optim.learning_rate * warmup_cosine(run.plan.progress(run.at.step), optim.warmup)
-    result, meter.projected = run.learner.step(views, groups, rate)
+    result, meter.projected = run.learner.step(batches, rate)
     loss = result.item()
     problem = not_a_number(loss, run.at.step + 1, rate)
     if problem:
         raise TrainingError(problem)
-    meter.clips += views.shape[0] * views.shape[1]
+    meter.clips += sum(batch.clips for batch in batches) * run.source.place.size
     run.at.step += 1
-    last = loaded.index + 1 == run.source.sampler.batches_per_epoch
-    run.at.epoch, run.at.batch = (loaded.epoch + 1, 0) if last else (loaded.epoch, loaded.index + 1)
+    newest = loaded[-1]
+    last = newest.index + 1 == run.source.sampler.batches_per_epoch
+    run.at.epoch, run.at.batch = (newest.epoch + 1, 0) if last else (newest.epoch, newest.index + 1)
     run.journal.write({"kind": "step", "step": run.at.step, "loss": loss, "learning_rate": rate})
     return loss
 
@@ -131,7 +145,7 @@ def _report(run: Run, meter: Meter) -> None:
     run.journal.write(row)
     run.board.write(row)
     run.at.last_report = run.at.step
-    run.plan.replan(run.at.step, run.elapsed_s, run.elapsed_s / run.at.step)
+    run.plan.replan(run.at.step, *agreed(run.learner.fabric, (run.elapsed_s, run.elapsed_s / run.at.step)))
     score = row.get("held_out_reciprocal_rank", -1.0)
     best = score > run.at.best
     if best:
@@ -175,7 +189,9 @@ def _export(run: Run) -> Pretrained:
     """The last checkpoint and the averaged encoder."""
     run.save()
     folder = run.folder / "encoder"
-    save_encoder(folder, run.learner.ema, run.story())
+    if run.source.place.first:
+        save_encoder(folder, run.learner.ema, run.story())
     reports = run.journal.reports()
     said = outlook(reports, run.plan, run.elapsed_s, len(run.source.ids), run.config.optim.batch)
-    return Pretrained(folder, run.at.step, reports[-1] if reports else {}, said, run.material.quarantine)
+    told = () if run.learner.transferred is None else tuple(run.learner.transferred.lines())
+    return Pretrained(folder, run.at.step, reports[-1] if reports else {}, said, run.material.quarantine, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from mirclr.config import PretrainConfig, dump
 from mirclr.errors import TrainingError, UsageError
 from mirclr.files import write_atomic
+from mirclr.models.frontend_base import Frontend
 from mirclr.training.artists import artist_keys
 from mirclr.training.board import Board
 from mirclr.training.checkpoint import BEST, LAST, Header, Position, load_checkpoint, save_checkpoint
@@ -24,8 +27,11 @@ from mirclr.training.held_out import HeldOut, hold_out
 from mirclr.training.journal import Journal
 from mirclr.training.learner import Learner
 from mirclr.training.material import Material
+from mirclr.training.prepared import Prepared
+from mirclr.training.processes import ALONE, Seat, agreed, seat
 from mirclr.training.schedules import Plan
 from mirclr.training.source import Loaded, Source
+from mirclr.training.transfer import TransferReport, transfer
 from mirclr.training.views import Sampler
 
 DEFAULT_MINUTES = 10.0
@@ -61,6 +67,8 @@ class Run:
     def save(self, *, best: bool = False) -> None:
         """Write the last checkpoint and, when it is the best so far, the best one."""
         self.at.elapsed_s, self.at.planned = self.elapsed_s, self.plan.total
+        if not self.source.place.first:
+            return
         header = Header(self.config.model_dump(mode="json"), self.material.collection, self.at, self.story())
         for name in (LAST, BEST) if best else (LAST,):
             save_checkpoint(self.folder / "checkpoints" / name, self.learner, header)
@@ -76,17 +84,25 @@ class Run:
                          "those tracks is not blind")  # fmt: skip
         if why:
             notes.append(why)
+        notes += _told(self)
         return {"name": self.folder.resolve().name, "steps": self.at.step, "notes": notes}
 
-    def views_of(self, loaded: Loaded) -> tuple[Tensor, Tensor]:
-        """The views and groups of a batch on the device."""
-        return self.source.views(loaded, self.learner.bare.embedder.frontend, self.learner.fabric.device)
+    def prepared(self, loaded: Loaded) -> Prepared:
+        """A batch on the device, as the objective wants it."""
+        return self.source.prepared(loaded, self.learner)
 
 
-def _training_rows(material: Material, held: np.ndarray) -> Material:
-    """The material without the held-out tracks."""
-    tracks = material.tracks.drop(index=list(held)).reset_index(drop=True)
-    return Material(tracks, material.store, material.clip, material.step_s, material.level, material.quarantine)
+def _told(run: Run) -> list[str]:
+    """What else this encoder has been told, and where it began."""
+    notes, labels = [], run.config.labels
+    if run.material.labels is not None:
+        known = int((~np.isnan(run.material.labels).all(1)).sum())
+        who = " and ".join(filter(None, [labels.dataset, labels.teacher and f"the teacher {labels.teacher}"]))
+        notes.append(f"learned from {who} on {known} tracks: a score on those tracks is not blind")
+    if run.learner.transferred is not None:
+        count = len(run.learner.transferred.loaded)
+        notes.append(f"began with {count} tensors of {run.learner.transferred.source}")
+    return notes
 
 
 def usable_artists(tracks: pd.DataFrame) -> tuple[np.ndarray, str | None]:
@@ -103,7 +119,7 @@ def usable_artists(tracks: pd.DataFrame) -> tuple[np.ndarray, str | None]:
     return np.full(len(tracks), -1), why
 
 
-def make_source(material: Material, config: PretrainConfig) -> Source:
+def make_source(material: Material, config: PretrainConfig, place: Seat = ALONE) -> Source:
     """The sampler over all rows of `material`, and the way from its plans to tensors."""
     artists, _ = usable_artists(material.tracks)
     sampler = Sampler(
@@ -114,46 +130,57 @@ def make_source(material: Material, config: PretrainConfig) -> Source:
         clip=material.clip,
         step_s=material.step_s,
         batch=config.optim.batch,
-        count=config.views.count,
+        count=config.views.count + config.views.local,
         min_distance=config.views.min_distance_s / material.step_s,
         artist_positive=config.views.artist_positive,
         mask_same_artist=config.views.mask_same_artist,
     )
-    return Source(material, sampler, config)
+    return Source(material, sampler, config, place)
 
 
-def new_learner(source: Source, config: PretrainConfig) -> Learner:
-    """A learner from the seed, its input normalisation fitted on a few unchanged batches of the training data."""
-    learner = Learner(config, make_fabric(config))
+def new_learner(source: Source, config: PretrainConfig, fabric: Fabric | None = None) -> Learner:
+    """A learner from the seed or from other weights, its input normalisation fitted on a few unchanged batches of the
+    training data unless it came with the weights.
+
+    Raises CheckpointError where the weights do not fit.
+    """
+    learner = Learner(config, fabric or make_fabric(config))
     embedder, device = learner.bare.embedder, learner.fabric.device
-    embedder.normalise.fit(_plain(source, embedder.frontend, device, batches=8))
+    begin = config.start
+    if begin.source is not None:
+        learner.transferred = transfer(embedder, begin.source, begin.key_map, begin.allow_partial)
+    # Continued weights keep the normalisation they were trained with.
+    if learner.transferred is None or not any(name.startswith("normalise.") for name in learner.transferred.loaded):
+        embedder.fit(_plain(source, embedder.frontend, device, batches=8))
     learner.average_all()
     return learner
 
 
-def _plain(source: Source, frontend: Any, device: torch.device, batches: int) -> Iterator[Tensor]:
-    """Log-mel of the first crops of an epoch, without effects."""
+def _plain(source: Source, frontend: Frontend, device: torch.device, batches: int) -> Iterator[Tensor]:
+    """Frames of the first crops of an epoch, without effects."""
     with torch.no_grad():
         for index, planned in enumerate(source.sampler.epoch(0)):
             if index == batches:
                 return
-            crops = torch.from_numpy(source.load(0, index, planned).crops).to(device).float()
+            crops = torch.from_numpy(source.crops(planned)).to(device).float()
             yield frontend(crops / 32768) if source.material.level == "samples" else crops.transpose(1, 2)
 
 
-def seconds_per_step(source: Source, config: PretrainConfig, steps: int = 3) -> float:
+def seconds_per_step(source: Source, config: PretrainConfig, fabric: Fabric | None = None, steps: int = 3) -> float:
     """A short throughput probe on a throwaway learner: the median of a few steps after one to warm up."""
-    learner, times = new_learner(source, config), []
+    learner, times = new_learner(source, config, fabric), []
     batches = source.batches(0, 0, 0)
     for _ in range(steps + 1):
         before = time.monotonic()
-        views, groups = source.views(next(batches), learner.bare.embedder.frontend, learner.fabric.device)
-        learner.step(views, groups, 1e-6)[0].item()
+        some = [source.prepared(next(batches), learner) for _ in range(config.optim.accumulate)]
+        learner.step(some, 1e-6)[0].item()
         times.append(time.monotonic() - before)
     return float(np.median(times[1:]))
 
 
-def open_run(material: Material, config: PretrainConfig, folder: Path, resume: bool) -> Run:
+def open_run(
+    material: Material, config: PretrainConfig, folder: Path, resume: bool, fabric: Fabric | None = None
+) -> Run:
     """A run in `folder`, fresh or where its last checkpoint stands.
 
     Raises UsageError when the folder already holds a run and `resume` is off, CheckpointError when its checkpoint
@@ -164,33 +191,36 @@ def open_run(material: Material, config: PretrainConfig, folder: Path, resume: b
         raise UsageError(f"{folder}: already holds a run; add --resume to go on with it, or choose another folder")
     began = time.monotonic()
     held = hold_out(len(material.tracks), config.hold_out, config.seed)
-    source = make_source(_training_rows(material, held), config)
+    source = make_source(material.without(held), config, seat())
     if len(source.ids) < 2:
         raise TrainingError(f"{len(source.ids)} track(s) left to train on; add music or set hold_out=0")
-    learner, at = new_learner(source, config), Position()
+    learner, at = new_learner(source, config, fabric), Position()
     if last.exists():
         at = load_checkpoint(last, learner, config.model_dump(mode="json"), material.collection)
-    plan = _plan(config, source, at)
-    _write_inputs(folder, material, config)
-    journal = Journal(folder / "metrics.jsonl", at.step)
-    board = Board(folder / "tensorboard", config.tensorboard, at.step)
+    plan, first = _plan(config, source, at, learner.fabric), source.place.first
+    if first:
+        _write_inputs(folder, material, config, learner.transferred)
+    journal = Journal(folder / "metrics.jsonl" if first else None, at.step)
+    board = Board(folder / "tensorboard", config.tensorboard and first, at.step)
     return Run(folder, config, material, learner, source, HeldOut(material, held), journal, board, at, plan,
                began - at.elapsed_s)  # fmt: skip
 
 
-def _plan(config: PretrainConfig, source: Source, at: Position) -> Plan:
+def _plan(config: PretrainConfig, source: Source, at: Position, fabric: Fabric) -> Plan:
     """The schedule: a count of steps, or as many as the minutes left are likely to hold."""
     if config.budget.steps is not None:
         return Plan(config.budget.steps)
     plan = Plan(max(1, at.planned), config.budget.minutes or DEFAULT_MINUTES)
-    plan.replan(at.step, at.elapsed_s, seconds_per_step(source, config))
+    plan.replan(at.step, at.elapsed_s, agreed(fabric, seconds_per_step(source, config, fabric)))
     return plan
 
 
-def _write_inputs(folder: Path, material: Material, config: PretrainConfig) -> None:
+def _write_inputs(folder: Path, material: Material, config: PretrainConfig, transferred: TransferReport | None) -> None:
     """What the run was given, beside what it makes."""
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "config.json", dump(config))
     tables: list[tuple[str, pd.DataFrame]] = [("tracks.csv", material.tracks), ("quarantine.csv", material.quarantine)]
     for name, table in tables:
         write_atomic(folder / name, table.to_csv(index=False))
+    if transferred is not None:
+        write_atomic(folder / "transfer.json", json.dumps(transferred.to_json(), indent=2) + "\n")

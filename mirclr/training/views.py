@@ -39,6 +39,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.track)
 
+    def part(self, rank: int, size: int) -> Batch:
+        """The items of process `rank` of `size`: the whole is all parts in a row."""
+        mine = np.array_split(np.arange(len(self)), size)[rank]
+        return Batch(self.track[mine], self.start[mine], self.groups[mine], self.visit[mine])
+
 
 def _check(name: str, value: float, low: float, high: float = np.inf) -> None:
     if not low <= value <= high:

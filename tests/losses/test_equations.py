@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mirclr.losses.dcl import DCL
 from mirclr.losses.nt_xent import NTXent
-from mirclr.losses.table import LOSSES, build_loss
+from mirclr.losses.table import build_loss
 from tests.support import contrastive_oracle as oracle
 
 GROUPINGS = {"alone": [-1] * 5, "two artists": [3, -1, 3, 0, 0], "one pair left": [0, 0, 0, 0, 9]}
@@ -131,7 +131,7 @@ def test_without_any_negative_the_loss_and_its_gradient_are_zero(
     assert torch.equal(z.grad, torch.zeros_like(z))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_learning_brings_views_together_and_items_apart(name: str) -> None:
     z = projections(items=6, dimensions=3).requires_grad_()
     loss = build_loss(name, temperature=0.5)
@@ -145,7 +145,7 @@ def test_learning_brings_views_together_and_items_apart(name: str) -> None:
     assert (cosines - 2 * torch.eye(6)).max() < 0.5
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_the_table_refuses_what_it_does_not_know(name: str) -> None:
     with pytest.raises(ValueError, match=r"no loss.*Did you mean '(nt_xent|dcl)'"):
         build_loss(name + "z")

@@ -10,18 +10,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mirclr.losses.dcl import DCL
 from mirclr.losses.fused import FusedContrast
 from mirclr.losses.nt_xent import NTXent, coupled
-from mirclr.losses.table import LOSSES, build_loss
+from mirclr.losses.table import build_loss
 
 
 def projections(items: int, dimensions: int = 4, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(2, items, dimensions, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
+FUSED = ("nt_xent", "dcl")
 GROUPS = torch.tensor([0, 0, -1, 2, 2, 2, -1, -1, 4])
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 18, 1000])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_chunks_change_nothing(name: str, chunk: int) -> None:
     z = projections(9).requires_grad_()
     whole, parts = build_loss(name, chunk=18)(z, GROUPS), build_loss(name, chunk=chunk)(z, GROUPS)
@@ -52,13 +53,25 @@ def test_rows_and_columns_may_be_different_sets() -> None:
     torch.testing.assert_close(torch.autograd.grad(joined, rows)[0], torch.autograd.grad(whole, rows)[0])
 
 
+def test_columns_that_do_not_learn_change_nothing_for_the_rows() -> None:
+    rows = torch.nn.functional.normalize(projections(9), dim=-1).flatten(0, 1).requires_grad_()
+    labels, positives = torch.arange(9).repeat(2), torch.linspace(-1, 1, 18, dtype=torch.float64)[:, None]
+    columns = torch.nn.functional.normalize(projections(9).flip(1), dim=-1).flatten(0, 1)
+    still, moving = columns.clone(), columns.clone().requires_grad_()
+    values = [FusedContrast.apply(rows, c, positives, labels, labels, 0.2, 4, coupled) for c in (still, moving)]
+    assert values[0] == values[1]
+    by_rows, by_columns = torch.autograd.grad(values[1], (rows, moving))
+    assert torch.equal(torch.autograd.grad(values[0], rows)[0], by_rows)
+    assert by_columns.abs().max() > 1e-3
+
+
 def test_twice_is_the_same_bits() -> None:
     z = projections(50, dtype=torch.float32).requires_grad_()
     first, second = (torch.autograd.grad(DCL(chunk=7)(z), z)[0] for _ in range(2))
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_half_precision_is_computed_in_float32_also_under_autocast(name: str) -> None:
     loss, z = build_loss(name, temperature=0.05), projections(40, 16, torch.bfloat16).requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -72,7 +85,7 @@ def test_half_precision_is_computed_in_float32_also_under_autocast(name: str) ->
     torch.testing.assert_close(z.grad.double(), exact.grad, rtol=1e-2, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 @pytest.mark.parametrize("temperature", [1e-3, 1e3])
 def test_extreme_temperatures_stay_finite_in_float32(name: str, temperature: float) -> None:
     z = projections(30, dtype=torch.float32).requires_grad_()
@@ -82,7 +95,7 @@ def test_extreme_temperatures_stay_finite_in_float32(name: str, temperature: flo
     assert z.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_a_projection_of_zeros_gives_no_nan(name: str) -> None:
     z = projections(6, dtype=torch.float32)
     z[0, 2] = 0.0
@@ -93,14 +106,14 @@ def test_a_projection_of_zeros_gives_no_nan(name: str) -> None:
     assert z.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_nan_comes_out_as_nan(name: str) -> None:
     z = projections(6, dtype=torch.float32)
     z[1, 3, 0] = torch.nan
     assert build_loss(name)(z).isnan()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["nt_xent", "dcl"])
 def test_the_value_needs_no_gradients(name: str) -> None:
     loss, z = build_loss(name, chunk=7), projections(9)
     value = loss(z.clone().requires_grad_(), GROUPS).detach()

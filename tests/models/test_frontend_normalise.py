@@ -1,12 +1,15 @@
-"""Fixed normalisation: the statistics of all frames however they are batched, saved with the model."""
+"""Normalisation by the statistics of all frames however they are batched, by the clip's own, and none."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from mirclr.models.frontend_normalise import Normalise
+from mirclr.models.frontend_normalise import Normalise, NormaliseClip
+from mirclr.models.table import NORMALISATIONS, build_normalisation
 
 
 def frames(batch: int = 12) -> Tensor:
@@ -23,7 +26,9 @@ def test_bands_come_out_standardised_however_they_are_batched(cuts: list[int]) -
 
 
 def test_one_number_for_all_bands_keeps_their_differences() -> None:
-    out = Normalise(1).fit([frames()])(frames())
+    fitted = Normalise(6, per_band=False).fit([frames()])
+    assert fitted.mean.shape == fitted.std.shape == (1, 1)
+    out = fitted(frames())
     assert out.mean().item() == pytest.approx(0, abs=1e-5)
     assert out.std(unbiased=False).item() == pytest.approx(1, abs=1e-5)
     assert out[:, 5].mean() - out[:, 0].mean() > 1
@@ -68,3 +73,51 @@ def test_what_cannot_be_measured_is_refused() -> None:
         Normalise(4).fit([frames()])
     with pytest.raises(ValueError, match="with 6 bands"):
         Normalise(6).fit([frames()[0]])
+    with pytest.raises(ValueError, match="with 4 bands"):
+        Normalise(4, per_band=False).fit([frames()])
+
+
+@pytest.mark.parametrize(("per_band", "axes"), [(False, (1, 2)), (True, 2)])
+def test_every_clip_is_standardised_by_itself(per_band: bool, axes: int | tuple[int, int]) -> None:
+    normalise, clips = NormaliseClip(6, per_band=per_band), frames() * torch.linspace(0.5, 2, 12)[:, None, None]
+    out = normalise(clips)
+    torch.testing.assert_close(out.mean(axes), torch.zeros_like(out.mean(axes)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.std(axes, unbiased=False), torch.ones_like(out.mean(axes)), atol=1e-4, rtol=0)
+    assert torch.equal(normalise(clips[3]), out[3])
+    torch.testing.assert_close(normalise(3 * clips + 7), out, atol=1e-4, rtol=0)
+
+
+def test_over_all_bands_a_clip_keeps_its_spectrum_and_band_by_band_it_forgets_it() -> None:
+    bright = frames() + torch.tensor([0.0, 0.0, 6.0, 6.0, 0.0, 0.0])[:, None]
+    apart = [NormaliseClip(6, per_band=p)(bright) - NormaliseClip(6, per_band=p)(frames()) for p in (False, True)]
+    assert (apart[0].mean((0, 2))[2:4] > 0.3).all()
+    assert apart[1].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("per_band", [False, True])
+def test_a_silent_clip_is_zero_with_a_finite_gradient(per_band: bool) -> None:
+    silence = torch.full((2, 6, 40), -13.8, requires_grad=True)
+    out = NormaliseClip(6, per_band=per_band)(silence)
+    out.square().sum().backward()
+    assert out.abs().max() < 1e-4
+    assert silence.grad is not None
+    assert silence.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_every_normalisation_is_fitted_alike_and_divides_by_no_less_than_it_is_told(name: str) -> None:
+    normalise = build_normalisation(name, 6, least=0.5)
+    assert normalise.fit([frames()]) is normalise
+    assert normalise(frames()).shape == frames().shape
+    quiet = 1e-3 * frames()
+    assert normalise.fit([quiet])(quiet).std() < 0.1
+
+
+def test_what_measures_nothing_reads_nothing() -> None:
+    def unread() -> Iterator[Tensor]:
+        raise AssertionError("a batch was read")
+        yield frames()
+
+    for name in ("clip", "none"):
+        assert build_normalisation(name, 6, least=0.1).fit(unread()).state_dict() == {}
+    assert torch.equal(build_normalisation("none", 6, least=0.1)(frames()), frames())

@@ -24,6 +24,7 @@ from mirclr.training import pretrain as loop
 from mirclr.training.checkpoint import BEST, LAST
 from mirclr.training.journal import read_journal
 from mirclr.training.material import prepare
+from mirclr.training.prepared import Prepared
 from tests.support.tiny import tiny
 from tests.support.tones import tone_folder
 
@@ -165,7 +166,7 @@ def test_damage_is_found_before_anything_is_loaded(sound: tuple[pd.DataFrame, Pa
 def test_not_a_number_stops_with_advice_and_keeps_the_checkpoint(
     sound: tuple[pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop.Run, "views_of", lambda run, loaded: (torch.full((2, 4, 16, 63), torch.nan), None))
+    monkeypatch.setattr(loop.Run, "prepared", lambda run, loaded: Prepared(torch.full((2, 4, 16, 63), torch.nan), None))
     with pytest.raises(TrainingError, match=r"the loss became nan at step 1 .*optim\.learning_rate"):
         train(sound, tmp_path / "run")
 
@@ -175,7 +176,7 @@ def test_collapse_stops_with_an_explanation(
 ) -> None:
     monkeypatch.setattr(loop, "STEPS_BETWEEN_REPORTS", 2)
     # Constant inputs leave the encoder nothing to tell apart: a collapse by construction.
-    monkeypatch.setattr(loop.Run, "views_of", lambda run, loaded: (torch.zeros(2, 4, 16, 63), None))
+    monkeypatch.setattr(loop.Run, "prepared", lambda run, loaded: Prepared(torch.zeros(2, 4, 16, 63), None))
     with pytest.raises(TrainingError, match="collapsed"):
         train(sound, tmp_path / "run")
 

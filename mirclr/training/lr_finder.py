@@ -2,11 +2,15 @@
 
 Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv 1506.01186, section 3.3), with the rate rising
 exponentially instead of linearly, because rates that are worth telling apart differ by factors.
+
+The same few batches come round and round, crops and effects included. A contrastive loss differs more from draw to draw
+than a hundred steps move it; so the rate is what differs between two rounds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +33,7 @@ from mirclr.training.source import Source
 
 LOWEST, HIGHEST, STEPS = 1e-5, 1.0, 100
 SMOOTHING = 0.9  # a mean over about ten steps, half a decade of the default curve; less leaves the noise of batches
+ROUND = 4  # batches; fewer than the smoothing looks back on, so that it averages over their differences
 FEWEST_STEPS = 10  # before that the smoothed loss is the noise of single batches
 TOLERANCE = 4.0
 
@@ -145,8 +150,8 @@ def _nothing() -> float:
 
 def _losses(source: Source, config: PretrainConfig, rates: np.ndarray, fabric: Fabric) -> Generator[float, None, None]:
     """The loss of one optimiser step at every rate, on a learner that is dropped afterwards."""
-    learner = new_learner(source, config, fabric)
-    batches = source.batches(0, 0, config.workers)
+    learner, batches = new_learner(source, config, fabric), source.batches(0, 0, 0)
+    rounds = itertools.cycle([next(batches) for _ in range(ROUND)])
     for rate in rates:
-        some = [source.prepared(next(batches), learner) for _ in range(config.optim.accumulate)]
+        some = [source.prepared(next(rounds), learner) for _ in range(config.optim.accumulate)]
         yield learner.step(some, float(rate))[0].item()

@@ -70,12 +70,14 @@ def _find_rate(folders: list[Path], output: Path | None, settings: PretrainConfi
         output.mkdir(parents=True, exist_ok=True)
         curve.write(output / "rates.csv")
         face.say(f"curve: {output / 'rates.csv'}")
-    face.say(f"the loss fell fastest at {curve.suggestion:.2g}: pretrain with --set optim.learning_rate=...")
-    result = {"learning_rate": float(f"{curve.suggestion:.3g}"), "steps": len(curve.rates)}
+    face.say(f"the loss fell fastest at {curve.suggestion:.2g} and was lowest at {curve.lowest:.2g}: rates between the "
+             "two are worth a trial, --set optim.learning_rate=...")  # fmt: skip
+    rates = {"learning_rate": curve.suggestion, "lowest_loss_at": curve.lowest}
+    result = {**{name: float(f"{rate:.3g}") for name, rate in rates.items()}, "steps": len(curve.rates)}
     if as_json:
         face.show_json(result)
     else:
-        face.show_table([result], ["learning_rate", "steps"])
+        face.show_table([result], list(result))
     return face.list_quarantine(found.quarantine.to_dict("records"))
 
 

@@ -48,6 +48,11 @@ class Curve:
     smoothed: np.ndarray
     suggestion: float
 
+    @property
+    def lowest(self) -> float:
+        """The rate at which the smoothed loss was lowest: above it training does harm."""
+        return float(self.rates[int(np.argmin(self.smoothed))])
+
     def write(self, path: Path) -> None:
         """The curve as a csv with the columns rate, loss, smoothed."""
         table = pd.DataFrame({"rate": self.rates, "loss": self.losses, "smoothed": self.smoothed})

@@ -63,9 +63,9 @@ def test_a_search_prints_a_table_and_its_settings_pretrain(songs: Path, space: P
 
 
 def test_labels_judge_by_the_probe_on_artist_folds(space: Path, tmp_path: Path) -> None:
-    folder = labelled_folder(tmp_path / "labelled")
-    given = ["--trials", 2, "--trial-steps", 2, "--space", space, "--confirm", 0, "--labels", folder / "labels.csv"]
-    done = mirclr("tune", folder, "-o", tmp_path / "out", *given, "--json", *SMALL)
+    table = labelled_folder(tmp_path / "labelled")
+    given = ["--trials", 2, "--trial-steps", 2, "--space", space, "--confirm", 0, "--labels", table]
+    done = mirclr("tune", table.parent, "-o", tmp_path / "out", *given, "--json", *SMALL)
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["objective"].startswith("linear.accuracy on ")
@@ -77,10 +77,11 @@ def test_the_range_test_prints_one_rate_and_writes_its_curve(songs: Path, tmp_pa
     done = mirclr("tune", songs, "--find-rate", "-o", tmp_path / "rates", *SMALL)
     assert done.exit_code == 0, done.stderr
     head, row = (line.split("\t") for line in done.stdout.splitlines())
-    assert head == ["learning_rate", "steps"]
+    assert head == ["learning_rate", "lowest_loss_at", "steps"]
     curve = pd.read_csv(tmp_path / "rates" / "rates.csv")
-    assert len(curve) == int(row[1])
+    assert len(curve) == int(row[2])
     assert curve["rate"].sub(float(row[0])).abs().min() < 0.01 * float(row[0])
+    assert curve["smoothed"][(curve["rate"] - float(row[1])).abs().idxmin()] == curve["smoothed"].min()
 
 
 def test_mistakes_end_with_exit_2_before_anything_is_written(songs: Path, space: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.seeds import generator
 
-UNBOUNDED = ("r2", "mae", "rmse")  # every other measure lies in 0..1
+UNBOUNDED = ("r2", "r", "mae", "rmse")  # every other measure lies in 0..1
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ def _regression(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> d
     error = scores - truth
     return {
         "r2": mean_defined(explained(truth, scores, weights)),
+        "r": mean_defined(correlated(truth, scores, weights)),
         "mae": _ratio(weights @ np.abs(error).mean(axis=1), total),
         "rmse": np.sqrt(_ratio(weights @ (error**2).mean(axis=1), total)),
     }
@@ -98,6 +99,18 @@ def explained(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.
     spread = weights @ (truth - centre) ** 2 - total * (mean - centre) ** 2
     spread[spread <= 1e-12 * total] = 0
     return 1 - _ratio(weights @ (scores - truth) ** 2, spread)
+
+
+def correlated(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pearson's r of every target, `(B, K)`: does the prediction rise and fall with it, whatever its scale; nan where
+    one of the two is constant. What studies of music and emotion report."""
+    total = weights.sum(axis=1, keepdims=True)
+    x, y = truth - truth.mean(axis=0), scores - scores.mean(axis=0)  # centred first, so that no digits are lost
+    mean_x, mean_y = _ratio(weights @ x, total), _ratio(weights @ y, total)
+    spread_x, spread_y = (weights @ v**2 - total * mean**2 for v, mean in ((x, mean_x), (y, mean_y)))
+    flat = (spread_x <= 1e-12 * total) | (spread_y <= 1e-12 * total)
+    product = np.where(flat, 0.0, spread_x * spread_y)
+    return _ratio(weights @ (x * y) - total * mean_x * mean_y, np.sqrt(product))
 
 
 def in_top(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:

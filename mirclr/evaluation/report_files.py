@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mirclr.evaluation.card import Report, Row
-from mirclr.evaluation.metrics import class_scores, confusion_matrix, explained
+from mirclr.evaluation.metrics import class_scores, confusion_matrix, correlated, explained
 from mirclr.evaluation.ranking import ranking_areas
 from mirclr.files import write_atomic
 
@@ -115,8 +115,9 @@ def _label_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]
 
 def _target_table(truth: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
     error = scores - truth
-    r2 = explained(truth, scores, np.ones((1, len(truth))))[0]
-    return {"r2": r2, "mae": np.abs(error).mean(axis=0), "rmse": np.sqrt((error**2).mean(axis=0))}
+    every = np.ones((1, len(truth)))
+    r2, r = explained(truth, scores, every)[0], correlated(truth, scores, every)[0]
+    return {"r2": r2, "r": r, "mae": np.abs(error).mean(axis=0), "rmse": np.sqrt((error**2).mean(axis=0))}
 
 
 def prediction_records(report: Report) -> Iterator[Record]:

@@ -20,6 +20,7 @@ SPOKEN: dict[str, tuple[str, bool]] = {
     "roc_auc": ("macro ROC-AUC", False),
     "pr_auc": ("macro PR-AUC", False),
     "r2": ("R²", False),
+    "r": ("Pearson r", False),
     "mae": ("MAE", False),
     "rmse": ("RMSE", False),
     "same_track_r1": ("same-track R@1", True),

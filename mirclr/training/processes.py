@@ -8,6 +8,7 @@ negatives come from every process and any objective works unchanged. The first p
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.distributed import distributed_c10d
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,21 @@ def gathered(fabric: Fabric, tensor: Tensor, dim: int) -> Tensor:
 
 
 def leave(fabric: Fabric) -> None:
-    """Wait for each other at the end: a process that goes while another still talks to it takes that one down."""
+    """Wait for each other at the end: a process that goes while another still talks to it takes that one down.
+
+    A Gloo barrier alone is not enough: who has passed it may hang up before another has noticed that it passed too, and
+    that one then fails. So each also writes down that it is through, in the store that torchrun keeps for all of them.
+
+    The group itself is taken apart only when the interpreter ends. If it went now, the gradient reducer of the model
+    would be its last owner and would join Gloo's threads while holding the interpreter's lock, and one of those threads
+    may be waiting for that lock to let go of a tensor: both would wait forever.
+    """
     if fabric.world_size > 1:
         fabric.barrier()
-        torch.distributed.destroy_process_group()
+        store = distributed_c10d._get_default_store()
+        store.set(f"mirclr/through/{fabric.global_rank}", "yes")
+        store.wait([f"mirclr/through/{rank}" for rank in range(fabric.world_size)])
+        atexit.register(torch.distributed.destroy_process_group)
 
 
 def agreed(fabric: Fabric, value: Any) -> Any:

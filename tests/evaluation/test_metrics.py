@@ -64,6 +64,15 @@ def test_regression_equals_scikit_learn_on_repeated_tracks() -> None:
         assert ours["r2"][b] == pytest.approx(oracle.r2_score(t, s), rel=1e-5)
         assert ours["mae"][b] == pytest.approx(oracle.mean_absolute_error(t, s))
         assert ours["rmse"][b] == pytest.approx(oracle.mean_squared_error(t, s) ** 0.5)
+        pearson = [np.corrcoef(t[:, k], s[:, k])[0, 1] for k in range(3)]
+        assert ours["r"][b] == pytest.approx(np.mean(pearson), rel=1e-5)
+
+
+def test_a_constant_prediction_has_no_correlation() -> None:
+    truth = np.random.default_rng(0).normal(size=(9, 2))
+    scores = np.stack([2 * truth[:, 0] - 5, np.full(9, 3.0)], axis=1)
+    assert score_predictions("regression", truth, scores, np.ones((1, 9)))["r"][0] == pytest.approx(1.0)
+    assert np.isnan(score_predictions("regression", truth, scores[:, [1, 1]], np.ones((1, 9)))["r"][0])
 
 
 def test_zero_one_weights_are_a_fold() -> None:

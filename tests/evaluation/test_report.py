@@ -207,7 +207,7 @@ def test_files_hold_what_the_report_says(report: Report, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("task", "columns"), [("multilabel", {"roc_auc", "pr_auc"}), ("regression", {"r2", "mae", "rmse"})]
+    ("task", "columns"), [("multilabel", {"roc_auc", "pr_auc"}), ("regression", {"r2", "r", "mae", "rmse"})]
 )
 def test_files_of_other_tasks(task: str, columns: set[str], tmp_path: Path) -> None:
     report = judge(task)  # type: ignore[arg-type]

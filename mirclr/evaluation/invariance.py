@@ -17,7 +17,7 @@ Small is not good in itself: a space for cover versions should ignore keys, one 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,19 +118,21 @@ class Altered:
 
     def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`(T,)` samples to `(1 + changes, D)` float32; all start where the excerpt does. Any T >= 1."""
-        around, kept = self._excerpt(samples)
+        around, kept = excerpt(samples, self.sample_rate, self.seconds)
         heard = [around, *(change(around, self.seed) for change in self.changes)]
         vectors = np.concatenate([self.whole.segments(version[kept])[0] for version in heard])
         start = (len(samples) - (kept.stop - kept.start)) // 2 / self.sample_rate
         return vectors, np.full(len(heard), start)
 
-    def _excerpt(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
-        """The excerpt with room for the fastest change, as far as the track has it; and where the excerpt is in it."""
-        length = min(len(samples), samples_of(self.seconds, self.sample_rate))
-        room = samples_of(self.seconds * max(TEMPO) / 200, self.sample_rate)
-        first = (len(samples) - length) // 2
-        begin = max(0, first - room)
-        return samples[begin : first + length + room], slice(first - begin, first - begin + length)
+
+def excerpt(samples: np.ndarray, sample_rate: int, seconds: float) -> tuple[np.ndarray, slice]:
+    """The middle `seconds` of `(T,)` samples with room for the fastest change, as far as the track has it; and where
+    the excerpt is in that."""
+    length = min(len(samples), samples_of(seconds, sample_rate))
+    room = samples_of(seconds * max(TEMPO) / 200, sample_rate)
+    first = (len(samples) - length) // 2
+    begin = max(0, first - room)
+    return samples[begin : first + length + room], slice(first - begin, first - begin + length)
 
 
 def invariance(
@@ -152,7 +154,7 @@ def invariance(
         raise ValueError(f"count must be at least {FEWEST} and seconds positive, got {count} and {seconds:g}")
     asked = candidates({encoder.name: encoder}, {}, random_encoder, random_seeds=1, seed=seed)
     team, changes = Together({c.name: c.extractor for c in asked}), changes_for(encoder.sample_rate)
-    chosen = _chosen(tracks, count, seed)
+    chosen = chosen_tracks(tracks, count, seed)
     done = yield from embed_tracks(Altered(team, changes, seconds, seed), chosen, workers)
     if len(done.tracks) < FEWEST:
         raise DatasetError(f"{len(done.tracks)} of {len(chosen)} tracks could be read; a card needs {FEWEST}")
@@ -167,7 +169,7 @@ def invariance(
     return InvarianceReport(len(groups), len(np.unique(groups)), seconds, moved, asked[-1].notes, done.quarantine)
 
 
-def _chosen(tracks: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+def chosen_tracks(tracks: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """At most `count` tracks in table order, each as likely as any other."""
     if len(tracks) <= count:
         return tracks
@@ -177,21 +179,36 @@ def _chosen(tracks: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
 
 def _row(name: str, versions: Sequence[np.ndarray], weights: np.ndarray) -> Iterator[dict[str, Measure]]:
     """The measures of every change in one space. `versions`: `(N, D)` as it is, then under each change."""
-    standardise = Standardiser.fitted(versions[0])
-    known = unit(standardise(versions[0]))
-    nearest = np.median(nearest_other(known))
-    if not nearest > 0:
-        raise DatasetError(f"{name}: half of the {len(known)} tracks have the vector of another track; nothing to tell")
-    for version in versions[1:]:
-        asked = unit(standardise(version))
-        away = np.linalg.norm(asked - known, axis=1)
+    known, nearest, others = _placed(name, versions[0], versions[1:])
+    for asked in others:
         rank = own_rank(asked, known)
         yield {
             "rank": _median(rank, weights),
             "first": _mean(rank == 1, weights),
             "cosine": _mean((asked * known).sum(axis=1), weights),
-            "shift": _median(away / nearest, weights),
+            "shift": _median(np.linalg.norm(asked - known, axis=1) / nearest, weights),
         }
+
+
+def shift_of(name: str, vectors: np.ndarray, changed: Iterable[np.ndarray]) -> list[float]:
+    """The *shift* of each of the `changed` versions `(N, D)` of `vectors`.
+
+    Raises DatasetError when half the tracks cannot be told from another track in the space called `name`.
+    """
+    known, nearest, others = _placed(name, vectors, changed)
+    return [float(np.median(np.linalg.norm(asked - known, axis=1) / nearest)) for asked in others]
+
+
+def _placed(
+    name: str, vectors: np.ndarray, changed: Iterable[np.ndarray]
+) -> tuple[np.ndarray, float, list[np.ndarray]]:
+    """Unit vectors as they are, the distance to the nearest other (the median), unit vectors under each change."""
+    standardise = Standardiser.fitted(vectors)
+    known = unit(standardise(vectors))
+    nearest = float(np.median(nearest_other(known)))
+    if not nearest > 0:
+        raise DatasetError(f"{name}: half of the {len(known)} tracks have the vector of another track; nothing to tell")
+    return known, nearest, [unit(standardise(version)) for version in changed]
 
 
 def own_rank(asked: np.ndarray, known: np.ndarray) -> np.ndarray:

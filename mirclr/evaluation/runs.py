@@ -99,7 +99,13 @@ def _trained_paths(folder: Path) -> set[str]:
 
 
 def heard(folder: Path | None, collection: Collection) -> tuple[str, ...]:
-    """A note when pretraining heard tracks of `collection`, the tested ones among them."""
+    """A note when pretraining heard tracks of `collection`, the tested ones among them, and whether it was told labels.
+
+    Which labels is not looked up: those of another collection may say the same of the same tracks.
+    """
     count = len(_trained_paths(folder) & set(collection.tracks["path"])) if folder else 0
-    total = len(collection.tracks)
-    return (f"pretraining heard {count} of these {total} tracks (sound, never their labels)",) if count else ()
+    if folder is None or not count:
+        return ()
+    told = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("labels", {}).get("dataset")
+    what = f"sound, and labels of {told}: no blind test where these are told" if told else "sound, never their labels"
+    return (f"pretraining heard {count} of these {len(collection.tracks)} tracks ({what})",)

@@ -20,9 +20,8 @@ class BYOL(Objective):
     Args:
         dim: P, supplied by the builder.
         hidden: width of the predictor, >= 1. The paper's is as wide as the hidden layer of its projection; so is this.
-        momentum: decay in 0..1 of the momentum network, per step. 0.99 is the best of {0, 0.9, 0.99, 0.999, 1} in the
-            paper's table 5 (300 epochs); for its longest runs the paper raises it from 0.996 to 1 by a cosine, here it
-            is constant.
+        momentum: decay in 0..1 of the momentum network, per step. The authors begin at 0.99 for runs of 100 and 300
+            epochs and at 0.996 for 1000, and raise it to 1 by a cosine; here it is constant.
     """
 
     wants = frozenset({"target"})

@@ -89,4 +89,6 @@ def contrast(
         positives = (cosines if weigh is None else weigh(cosines)) / temperature
         labels = item_labels(groups, unit.shape[1], unit.device).repeat(unit.shape[0])
         rows = unit.flatten(0, 1)
+        if mask_above == 1.0:  # nothing is more alike; but the products of equal rows are rounded, half of them up
+            mask_above = None
         return FusedContrast.apply(rows, rows, positives, labels, labels, temperature, chunk, row_loss, mask_above)

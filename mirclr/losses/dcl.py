@@ -27,11 +27,12 @@ class DCL(Objective):
     because with nothing to push away the pull alone collapses the space.
 
     Args:
-        temperature: t > 0, see `NTXent`; 0.1 is also the paper's.
+        temperature: t > 0, see `NTXent`; 0.1 is usual here too.
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
         sigma: None for w = 1; a number > 0 for DCLW, the paper's negative von Mises-Fisher weights
             `w = 2 - exp(cos(i, p) / sigma) / mean over pairs of exp(cos / sigma)`, which press hardest on the pairs
-            that are least alike. The paper's sigma is 0.5. Gradients flow through w, as in the paper's loss.
+            that are least alike. The usual sigma is 0.5. Gradients flow through w, which is part of the formula; some
+            implementations hold it constant.
         mask_above: None, or a cosine in -1..1 above which a negative is left out, see `NTXent`.
     """
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from mirclr.losses.contrast import check_options
 from mirclr.losses.labels import label_cosines, unit_labels
-from mirclr.losses.objective import Objective, positive, within
-from mirclr.losses.relations import Pairs, relation_loss
+from mirclr.losses.objective import positive, within
+from mirclr.losses.relations import Pairs, Relation, Weights
 
 
-class Distill(Objective):
+class Distill(Relation):
     """`-sum over j != i of p_ij log( exp(cos(z_i, z_j) / t) / sum over a != i of exp(cos(z_i, z_a) / t) )`, the mean
     over all rows i, with `p_i` the softmax over j != i of `cos(y_i, y_j) / T` of the teacher's vectors y.
 
@@ -31,31 +28,26 @@ class Distill(Objective):
     Args:
         temperature: t > 0 of the student. 0.04 is CompRess's.
         teacher_temperature: T > 0. Equal to `temperature`, as in CompRess, a perfect student has the teacher's own
-            cosines up to a constant; below it (SEED: 0.01 to the student's 0.2) the student spreads them.
+            cosines up to a constant; below it (SEED's code: 1e-4 to the student's 0.2) the student spreads them.
         weight: 0..1, the teacher's share of the target. The rest is shared evenly by the row's own other views, the
             target of self-supervised learning; at 0, with two views, the loss is `nt_xent`.
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
     """
 
     source = "Abbasi Koohpayegani et al., CompRess, arXiv 2010.14713; Fang et al., SEED, arXiv 2101.04731"
-    wants: ClassVar[frozenset[str]] = frozenset({"labels"})
 
     def __init__(
         self, temperature: float = 0.04, teacher_temperature: float = 0.04, weight: float = 1.0, chunk: int = 512
     ) -> None:
-        super().__init__()
-        check_options(temperature, chunk)
+        super().__init__(temperature, chunk)
         positive("teacher_temperature", teacher_temperature)
         within("weight", weight, 0.0, 1.0)
-        self.temperature, self.teacher_temperature = temperature, teacher_temperature
-        self.weight, self.chunk = weight, chunk
+        self.teacher_temperature, self.weight = teacher_temperature, weight
 
-    def forward(self, z: Tensor, groups: Tensor | None = None, *, labels: Tensor) -> Tensor:
-        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
+    def weights(self, labels: Tensor, z: Tensor) -> Weights:
+        """The target, of the teacher's vector of every view `labels` `(V, B, C)`: any real numbers, not normalised; a
+        row of NaN is one the teacher did not hear.
 
-        `labels` `(V, B, C)`: the teacher's vector of every view, any real numbers, not normalised; a row of NaN is one
-        the teacher did not hear. `groups` `(B,)` integers: items of an equal group other than -1 are not each other's
-        negatives.
         Raises ValueError on other shapes, on infinite numbers, and on rows that are NaN in part.
         """
         unit = unit_labels(labels, z, signed=True)
@@ -66,4 +58,4 @@ class Distill(Objective):
             teacher = torch.softmax(cosines.masked_fill(hidden, -torch.inf) / self.teacher_temperature, dim=1)
             return torch.lerp(pairs.own.to(teacher) / (len(z) - 1), teacher, self.weight)
 
-        return relation_loss(z, groups, target, temperature=self.temperature, chunk=self.chunk)
+        return target

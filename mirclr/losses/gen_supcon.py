@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from mirclr.losses.contrast import check_options
 from mirclr.losses.labels import check_numbers, label_cosines, unit_labels
-from mirclr.losses.objective import Objective, wide, within
-from mirclr.losses.relations import Pairs, relation_loss
+from mirclr.losses.objective import wide, within
+from mirclr.losses.relations import Pairs, Relation, Weights
 
 
-class GenSupCon(Objective):
+class GenSupCon(Relation):
     """`-sum over j != i of p_ij log( exp(cos(z_i, z_j) / t) / sum over a != i of exp(cos(z_i, z_a) / t) )`, the mean
     over all rows i, with `p_ij = cos(y_i, y_j) / sum over a != i of cos(y_i, y_a)` of the labels y.
 
@@ -31,24 +28,16 @@ class GenSupCon(Objective):
     the rows that are of an equal group and of weight 0 out of the denominator.
 
     Args:
-        temperature: t > 0; 0.1 as in `supcon`, which it generalises.
+        temperature: t > 0; 0.1 is the authors'.
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
     """
 
     source = "Kim et al., Generalized Supervised Contrastive Learning, arXiv 2206.00384"
-    wants: ClassVar[frozenset[str]] = frozenset({"labels"})
 
-    def __init__(self, temperature: float = 0.1, chunk: int = 512) -> None:
-        super().__init__()
-        check_options(temperature, chunk)
-        self.temperature, self.chunk = temperature, chunk
+    def weights(self, labels: Tensor, z: Tensor) -> Weights:
+        """The cosines of `labels` `(V, B, C)` >= 0, how much of each label a view has, on any scale (only the direction
+        of a row counts); a row of NaN is unlabelled.
 
-    def forward(self, z: Tensor, groups: Tensor | None = None, *, labels: Tensor) -> Tensor:
-        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
-
-        `labels` `(V, B, C)` >= 0, how much of each label a view has, on any scale (only the direction of a row
-        counts); a row of NaN is unlabelled. `groups` `(B,)` integers: items of an equal group other than -1 are not
-        each other's negatives.
         Raises ValueError on other shapes, on negative labels, and on rows that are NaN in part.
         """
         unit = unit_labels(labels, z)
@@ -56,7 +45,7 @@ class GenSupCon(Objective):
         def likeness(part: slice, pairs: Pairs) -> Tensor:
             return label_cosines(unit, part, pairs.own, unknown=0.0) * pairs.others
 
-        return relation_loss(z, groups, likeness, temperature=self.temperature, chunk=self.chunk)
+        return likeness
 
 
 def mixed_labels(labels: Tensor, teacher: Tensor, weight: float) -> Tensor:

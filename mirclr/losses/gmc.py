@@ -35,8 +35,9 @@ class GMC(nn.Module):
     negative (one item, or one group) costs 0 and pulls nothing, and so does a batch without a pair.
 
     Args:
-        temperature: t > 0; 0.1 is the authors'.
-        pooled: False for the loss of the authors' code, True for the paper's eq. 2, which may be negative.
+        temperature: t > 0; 0.1 is the authors' where the loss stands alone, 0.3 beside labels and in control.
+        pooled: False for the loss of the authors' code, in all their experiments; True for the paper's eq. 2, which may
+            be negative.
         chunk: rows computed at a time; changes memory (`chunk` x 3 B numbers), not the result.
     """
 
@@ -94,9 +95,9 @@ def pooled_contrast(parts: Tensor, whole: Tensor, labels: Tensor, temperature: f
 
 
 def _check(modalities: Tensor, joint: Tensor, present: Tensor | None) -> None:
-    if modalities.ndim != 3 or not len(modalities) or not modalities.shape[1] or modalities.shape[1:] != joint.shape:
+    if modalities.ndim != 3 or 0 in modalities.shape or modalities.shape[1:] != joint.shape:
         raise ValueError(
-            "modalities must be (modalities >= 1, items >= 1, dimensions) and joint (items, dimensions), got "
+            "modalities must be (modalities >= 1, items >= 1, dimensions >= 1) and joint (items, dimensions), got "
             f"{tuple(modalities.shape)} and {tuple(joint.shape)}"
         )
     if present is not None and (present.shape != modalities.shape[:2] or present.dtype != torch.bool):

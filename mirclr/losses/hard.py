@@ -44,8 +44,8 @@ class Hard(Objective):
         g = max( (h(negatives) - prior h(positives)) / (1 - prior), exp(-1 / t) )
         h(set) = sum over the set of exp((1 + hardness) s) / sum over the set of exp(hardness s)
 
-    The positives of h are all other views of i. `prior` is tau+ of debiased contrastive learning (eq. 7 and 8):
-    the share of the negatives that are of the anchor's own kind without anyone having said so; what they add is
+    The positives of h are all other views of i. `prior` is tau+ of debiased contrastive learning (Chuang et al.): the
+    share of the negatives that are of the anchor's own kind without anyone having said so; what they add is
     subtracted. `hardness` is beta of hard negative sampling: negatives count in proportion to
     `exp(beta s)`, an importance sample of those most like the anchor. The clamp is the smallest mean there can be.
     Gradients flow through the weights, as in the authors' code. With both at 0 this is NT-Xent.
@@ -63,7 +63,7 @@ class Hard(Objective):
         hardness: beta >= 0 and finite, 0 for equal weights. 1 is the authors' default.
     """
 
-    source = "Robinson et al., arXiv 2010.04592; Chuang et al., arXiv 2007.00224, eq. 7 and 8"
+    source = "Robinson et al., arXiv 2010.04592; Chuang et al., arXiv 2007.00224"
 
     def __init__(self, temperature: float = 0.5, chunk: int = 512, prior: float = 0.1, hardness: float = 1.0) -> None:
         super().__init__()

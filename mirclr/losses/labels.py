@@ -46,5 +46,5 @@ def label_cosines(unit: Tensor, part: slice, own: Tensor, unknown: float) -> Ten
 
 
 def unit_labels(labels: Tensor, z: Tensor, signed: bool = False) -> Tensor:
-    """`label_rows` on the unit sphere. Raises ValueError as they do."""
-    return unit_rows(label_rows(labels, z, signed))
+    """`label_rows` on the unit sphere, whatever their scale. Raises ValueError as they do."""
+    return unit_rows(label_rows(labels, z, signed), least=torch.finfo(torch.float32).tiny)

@@ -18,7 +18,7 @@ class Margin(Objective):
     """`mean over positive pairs of D^2 / 2 + mean over negative pairs of max(0, m - D)^2 / 2`, D the Euclidean
     distance of projections on the unit sphere.
 
-    Eq. 4 of the paper for one pair. Positives are all ordered pairs of different views of an item, negatives all
+    The paper's loss of a pair. Positives are all ordered pairs of different views of an item, negatives all
     ordered pairs of views of items that share no group. Each kind has a mean of its own: a row has V - 1 positives and
     up to V (B - 1) negatives, and in one mean over all pairs the pull would vanish as the batch grows.
 
@@ -31,7 +31,7 @@ class Margin(Objective):
         chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
     """
 
-    source = "Hadsell, Chopra & LeCun, CVPR 2006, eq. 4"
+    source = "Hadsell, Chopra & LeCun, CVPR 2006"
 
     def __init__(self, margin: float = 1.0, chunk: int = 512) -> None:
         super().__init__()

@@ -34,7 +34,8 @@ class MoCo(Objective):
         temperature: t > 0. 0.2 is that of MoCo v2 (arXiv 2003.04297), which has a projection head of several layers as
             we do; the 0.07 of the first paper is for a linear one.
         momentum: decay of the momentum network in 0..1. The paper's 0.999 looks back a thousand steps, more than a
-            short run has in all; 0.99 looks back a hundred, and keys in a queue of few batches still agree.
+            short run has in all; 0.99, the authors' choice for CIFAR-10 with a queue of 4096, looks back a hundred,
+            and keys in a queue of few batches still agree.
         chunk: rows computed at a time; changes memory (`chunk` x `size` numbers), not the result.
     """
 

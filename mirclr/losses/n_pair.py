@@ -26,8 +26,8 @@ class NPair(Objective):
     Chance, all projections 0, is `log B`. A batch without a negative (one item, or one group) costs 0.
 
     Args:
-        l2: weight >= 0 of the norms. 0.002 leaves products of some hundred within reach, far more than the loss needs,
-            and stops their growth once the loss is learned.
+        l2: weight >= 0 of the norms. 0.002, that of TensorFlow's implementation, leaves products of some hundred within
+            reach, far more than the loss needs, and stops their growth once the loss is learned.
         chunk: rows computed at a time; changes memory (`chunk` x B numbers), not the result.
     """
 

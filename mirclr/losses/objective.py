@@ -38,9 +38,11 @@ class Objective(nn.Module):
 
 
 def check_views(z: Tensor, least_views: int = 2) -> None:
-    """Raises ValueError unless `z` is `(V, B, P)` with at least `least_views` views of one item."""
-    if z.ndim != 3 or z.shape[0] < least_views or z.shape[1] < 1:
-        raise ValueError(f"projections must be (views >= {least_views}, items >= 1, dimensions), got {tuple(z.shape)}")
+    """Raises ValueError unless `z` is `(V, B, P)` with at least `least_views` views of one item, in one dimension."""
+    if z.ndim != 3 or z.shape[0] < least_views or 0 in z.shape:
+        raise ValueError(
+            f"projections must be (views >= {least_views}, items >= 1, dimensions >= 1), got {tuple(z.shape)}"
+        )
 
 
 def wide(z: Tensor) -> Tensor:
@@ -48,9 +50,16 @@ def wide(z: Tensor) -> Tensor:
     return z if z.dtype == torch.float64 else z.float()
 
 
-def unit_rows(z: Tensor) -> Tensor:
-    """Rows on the unit sphere, float32 or better; a row of zeros stays zero."""
-    return functional.normalize(wide(z), dim=-1, eps=1e-8)
+def unit_rows(z: Tensor, least: float = 1e-8) -> Tensor:
+    """Rows `(..., P)` on the unit sphere, float32 or better.
+
+    A row without an entry of `least` has no direction. It stays as it is, next to zero, and passes its gradient on as
+    it comes; over a length of nearly nothing one such row would outweigh all others of the batch.
+    """
+    z = wide(z)
+    # First by the largest entry: the squares of entries beyond 1e19 are infinite, and such rows would become zeros.
+    largest = z.detach().abs().amax(dim=-1, keepdim=True)
+    return functional.normalize(z / largest.masked_fill(largest < least, 1.0), dim=-1, eps=1.0)
 
 
 def positive(name: str, value: float) -> None:

@@ -10,8 +10,9 @@ from mirclr.losses.objective import unit_rows
 class Predictor(nn.Sequential):
     """`(V, B, P)` to `(V, B, P)`: linear to `hidden`, batch norm, ReLU, linear; no batch norm at the end.
 
-    All views are one batch of V B rows to the batch norm, as they are to the encoder's: its statistics cannot tell the
-    views apart, and one item is enough for them. Raises ValueError unless both sizes are whole numbers >= 1.
+    The biases are those of SimSiam's code; BYOL's has none in the last layer. All views are one batch of V B rows to
+    the batch norm, as they are to the encoder's: its statistics cannot tell the views apart, and one item is enough for
+    them. Raises ValueError unless both sizes are whole numbers >= 1.
     """
 
     def __init__(self, dim: int, hidden: int) -> None:

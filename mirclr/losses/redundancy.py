@@ -22,9 +22,10 @@ class VICReg(Objective):
     - v: `max(0, gamma - sqrt(Var(z_j) + eps))`, mean over dimensions j (eq. 1), the variance over the batch.
     - c: the sum of the squared entries off the diagonal of the covariance over the batch, divided by P (eq. 4).
 
-    Projections are not normalised. s is a mean over dimensions as in the paper's algorithm 1, which its weights belong
-    to; eq. 5 writes the sum. Variances and covariances divide by B - 1. Chance, all projections equal, is
-    `2 variance (gamma - sqrt(eps))`, where nothing pulls.
+    The sum is eq. 6. Projections are not normalised. s is a mean over dimensions as in the authors' code, which the
+    weights belong to; eq. 5 writes the sum. That code also halves the variance term, which eq. 6 does not. Variances
+    and covariances divide by B - 1. Chance, all projections equal, is `2 variance (gamma - sqrt(eps))`, where nothing
+    pulls.
 
     Groups are not used: no two items are compared, and two alike only lower the variance a little. A batch of one item
     has no variance: ValueError.
@@ -82,8 +83,8 @@ class BarlowTwins(Objective):
     Groups are not used: no two items are compared. A batch of one item has no correlation: ValueError.
 
     Args:
-        weight: lambda, the weight of the entries off the diagonal, 0..1e6; 5e-3 is the paper's, which
-            finds the result not to be sensitive to it.
+        weight: lambda, the weight of the entries off the diagonal, 0..1e6; 5e-3 is the paper's (0.0051 in its code),
+            which finds the result not to be sensitive to it.
         eps: > 0, added to each variance (batch norm's 1e-5): the gradient of a constant dimension stays finite.
     """
 

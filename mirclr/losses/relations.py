@@ -11,12 +11,13 @@ Every choice of weights is an objective: who shares a label (mirclr.losses.supco
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mirclr.losses.contrast import item_labels, unit_views
+from mirclr.losses.contrast import check_options, item_labels, unit_views
+from mirclr.losses.objective import Objective
 from mirclr.losses.rows import chunked
 
 
@@ -33,6 +34,35 @@ class Pairs(NamedTuple):
 
 
 Weights = Callable[[slice, Pairs], Tensor]
+
+
+class Relation(Objective):
+    """Base of the objectives of labels that are a `relation_loss`; a subclass says which, by its `weights`.
+
+    Args:
+        temperature: t > 0 of the softmax of the cosines.
+        chunk: rows computed at a time; changes memory (`chunk` x V B numbers), not the result.
+    """
+
+    wants: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def __init__(self, temperature: float = 0.1, chunk: int = 512) -> None:
+        super().__init__()
+        check_options(temperature, chunk)
+        self.temperature, self.chunk = temperature, chunk
+
+    def weights(self, labels: Tensor, z: Tensor) -> Weights:
+        """What `relation_loss` asks for, of the `labels` `(V, B, C)` of `z`. Raises ValueError on labels that are not
+        of the objective's kind."""
+        raise NotImplementedError
+
+    def forward(self, z: Tensor, groups: Tensor | None = None, *, labels: Tensor) -> Tensor:
+        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
+
+        `labels` `(V, B, C)` as `weights` takes them; a row of NaN has none. `groups` `(B,)` integers: items of an equal
+        group other than -1 are not each other's negatives. Raises ValueError on other shapes, and as `weights` does.
+        """
+        return relation_loss(z, groups, self.weights(labels, z), temperature=self.temperature, chunk=self.chunk)
 
 
 def relation_loss(z: Tensor, groups: Tensor | None, weights: Weights, *, temperature: float, chunk: int) -> Tensor:

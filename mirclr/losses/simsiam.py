@@ -14,9 +14,9 @@ class SimSiam(Objective):
     (v, w) of different views.
 
     Eq. 4 of the paper; -1 at best, 1 at worst. Without the stop-gradient all projections collapse to one point at once.
-    The paper's projection ends in a batch norm, which is worth little there (67.4 to 68.1 %, table 3) as long as its
-    hidden layers have theirs. Groups are not used: no two items are ever compared, so there is no wrong negative to
-    spare. One item is enough.
+    The paper's projection ends in a batch norm, which is worth little there as long as its hidden layers have theirs
+    (section 4.4). Groups are not used: no two items are ever compared, so there is no wrong negative to spare. One item
+    is enough.
 
     Args:
         dim: P, supplied by the builder.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
-from mirclr.losses.contrast import check_options
 from mirclr.losses.labels import label_rows
-from mirclr.losses.objective import Objective
-from mirclr.losses.relations import Pairs, relation_loss
+from mirclr.losses.relations import Pairs, Relation, Weights
 
 
-class SupCon(Objective):
+class SupCon(Relation):
     """`-1/|P(i)| sum over p in P(i) of log( exp(cos(i, p) / t) / sum over a != i of exp(cos(i, a) / t) )`, L_out, the
     mean over all rows i. The positives P(i) share a label with i, or are other views of its item.
 
@@ -35,18 +31,10 @@ class SupCon(Objective):
     """
 
     source = "Khosla et al., arXiv 2004.11362, eq. 2 (L_out); unlabelled clips: Guinot et al., arXiv 2407.13840"
-    wants: ClassVar[frozenset[str]] = frozenset({"labels"})
 
-    def __init__(self, temperature: float = 0.1, chunk: int = 512) -> None:
-        super().__init__()
-        check_options(temperature, chunk)
-        self.temperature, self.chunk = temperature, chunk
+    def weights(self, labels: Tensor, z: Tensor) -> Weights:
+        """1 at the positives, by `labels` `(V, B, C)`: 1 where a view has the label, else 0; a row of NaN has none.
 
-    def forward(self, z: Tensor, groups: Tensor | None = None, *, labels: Tensor) -> Tensor:
-        """Projections `(V, B, P)`, not normalised, to a scalar in float32 (float64 of float64).
-
-        `labels` `(V, B, C)`: 1 where a view has the label, else 0; a row of NaN is unlabelled. `groups` `(B,)`
-        integers: items of an equal group other than -1 are not each other's negatives.
         Raises ValueError on other shapes, on labels that are neither 0 nor 1, and on rows that are NaN in part.
         """
         rows = label_rows(labels, z)
@@ -56,4 +44,4 @@ class SupCon(Objective):
         def positives(part: slice, pairs: Pairs) -> Tensor:
             return ((rows[part] @ rows.T > 0) | pairs.own) & pairs.others
 
-        return relation_loss(z, groups, positives, temperature=self.temperature, chunk=self.chunk)
+        return positives

@@ -51,7 +51,7 @@ class Triplet(Objective):
 
     Args:
         mining: "semi_hard": for every anchor and positive the hardest of the negatives that are farther than the
-            positive (FaceNet, eq. 4; one beyond the margin costs nothing, as if there were none), and where all
+            positive (FaceNet; one beyond the margin costs nothing, as if there were none), and where all
             negatives are nearer than the positive the farthest of them, the least hard; mean over all pairs (a, p).
             "hard": the farthest positive and the nearest negative of each anchor (batch hard, Hermans et al.);
             mean over anchors. At the start it easily collapses all to one point, where it costs `margin`.
@@ -64,7 +64,7 @@ class Triplet(Objective):
         chunk: rows computed at a time; changes memory (`chunk` x (V - 1) x V B numbers), not the result.
     """
 
-    source = "Schroff et al., FaceNet, arXiv 1503.03832, eq. 3-4; Hermans et al., arXiv 1703.07737"
+    source = "Schroff et al., FaceNet, arXiv 1503.03832; Hermans et al., arXiv 1703.07737"
 
     def __init__(
         self, mining: str = "semi_hard", margin: float | None = 0.2, squared: bool = True, chunk: int = 512

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirclr.config import Strict, merged, nearest, parse_set
+from mirclr.config import PretrainConfig, Strict, merged, nearest, parse_set
 from mirclr.errors import ConfigError
 from mirclr.recipes.recipe import InputSpec, Recipe, StepSpec, read_part
 from mirclr.recipes.step import StepFunction, marked, options_of
@@ -25,7 +25,7 @@ MISSING = object()  # stands for an input without a value: one mistake, not one 
 class Step:
     """One step ready to run: its function, validated options, and the paths among them by option.
 
-    `grows` and `names` are options among `reads`: see `Mark`.
+    `names` are options among `reads`, `grows` among these or among options that are no paths: see `Mark`.
     """
 
     id: str
@@ -166,20 +166,35 @@ def _lacks_a_value(filled: Any) -> bool:
 
 def _with_paths(spec: StepSpec, function: StepFunction, options: Strict) -> Step:
     marks = marked(function)
-    paths = {(name, place): path for name in marks for place, path in _paths_of(name, getattr(options, name))}
+    files = [name for name, mark in marks.items() if mark.reads or mark.writes]
+    paths = {(name, place): path for name in files for place, path in _paths_of(name, getattr(options, name))}
     reads = {place: path for (name, place), path in paths.items() if marks[name].reads}
     writes = {place: path for (name, place), path in paths.items() if marks[name].writes}
-    grows = frozenset(place for name, place in paths if marks[name].grows)
+    plain = {(name, name) for name in marks if name not in files}
+    grows = frozenset(place for name, place in {*paths, *plain} if marks[name].grows)
     names = frozenset(place for name, place in paths if marks[name].may_be_a_name)
     return Step(spec.id, spec.run, function, options, reads, writes, grows, names)
 
 
 def _paths_of(name: str, value: Any) -> Iterator[tuple[str, Path]]:
-    """(place, path) of an option: `encoder`, or `encoder.0`, `encoder.1` when it is a list."""
+    """(place, path) of an option: `encoder`, `encoder.0` and on when it is a list, `config.start.source` and its like."""
+    if isinstance(value, PretrainConfig):
+        yield from ((f"{name}.{key}", path) for key, path in _files_of(value))
+        return
     if isinstance(value, tuple):
         yield from ((f"{name}.{n}", path) for n, path in enumerate(value))
     else:
         yield name, Path(value).expanduser().absolute()
+
+
+def _files_of(config: PretrainConfig) -> Iterator[tuple[str, Path]]:
+    """The files that a configuration begins with and is told by: what has a separator, or is there. A name has none."""
+    start, labels = config.start, config.labels
+    given = {"start.source": start.source, "start.key_map": start.key_map,
+             "labels.dataset": labels.dataset, "labels.teacher": labels.teacher}  # fmt: skip
+    for key, value in given.items():
+        if value is not None and (os.sep in str(value) or Path(value).exists()):
+            yield key, Path(value).expanduser().absolute()
 
 
 def within(path: Path, folders: Iterable[Path]) -> bool:

@@ -54,10 +54,13 @@ def identity(path: Path) -> str:
 
 
 def fingerprint(step: Step) -> dict[str, str]:
-    """Everything that decides whether a step is out of date, part by part: `options` and one part per input."""
-    options = json.dumps(step.options.model_dump(mode="json"), sort_keys=True)
+    """Everything that decides whether a step is out of date, part by part: `options`, one part per input, and one per
+    option from which the step grows."""
+    options = step.options.model_dump(mode="json")
+    growing = {name: options.pop(name) for name in sorted(step.grows & options.keys() - step.reads.keys())}
     return {
-        "options": _digest(f"{__version__}\n{step.run}\n{options}"),
+        "options": _digest(f"{__version__}\n{step.run}\n{json.dumps(options, sort_keys=True)}"),
+        **{name: _digest(json.dumps(value, sort_keys=True)) for name, value in growing.items()},
         **{name: identity(path) for name, path in step.reads.items()},
     }
 

@@ -25,7 +25,8 @@ from mirclr.reports import Work
 
 @dataclass(frozen=True)
 class Mark:
-    """What a step does with a path. `grows`: more of it is added to what is there, instead of starting over."""
+    """What a step does with a path. `grows`: more of it is added to what is there, instead of starting over; an option
+    that is no path may say so too."""
 
     reads: bool = False
     writes: bool = False
@@ -55,6 +56,8 @@ ReadsAll = Annotated[
 ]
 Grows = Annotated[Path, AfterValidator(_absolute), Mark(reads=True, grows=True)]
 Writes = Annotated[Path, AfterValidator(_absolute), Mark(writes=True)]
+# An option that is no path, from which the step grows.
+Grown = Mark(grows=True)
 # A path where there is a file of that name, else a name that the step looks up.
 Named = Annotated[str, Mark(reads=True, may_be_a_name=True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ def _told(run: Run) -> list[str]:
         known = int((~np.isnan(run.material.labels).all(1)).sum())
         who = " and ".join(filter(None, [labels.dataset, labels.teacher and f"the teacher {labels.teacher}"]))
         notes.append(f"learned from {who} on {known} tracks: a score on those tracks is not blind")
+    if run.config.views.heads:
+        notes.append(f"heads of their own for {', '.join(run.config.views.heads)}: the embedding tells them apart")
     if run.learner.transferred is not None:
         count = len(run.learner.transferred.loaded)
         notes.append(f"began with {count} tensors of {run.learner.transferred.source}")
@@ -132,6 +134,7 @@ def make_source(material: Material, config: PretrainConfig, place: Seat = ALONE)
         batch=config.optim.batch,
         count=config.views.count + config.views.local,
         min_distance=config.views.min_distance_s / material.step_s,
+        own=len(config.views.heads),
         artist_positive=config.views.artist_positive,
         mask_same_artist=config.views.mask_same_artist,
     )
@@ -166,15 +169,21 @@ def _plain(source: Source, frontend: Frontend, device: torch.device, batches: in
             yield frontend(crops / 32768) if source.material.level == "samples" else crops.transpose(1, 2)
 
 
-def seconds_per_step(source: Source, config: PretrainConfig, fabric: Fabric | None = None, steps: int = 3) -> float:
+def seconds_per_step(
+    source: Source,
+    config: PretrainConfig,
+    fabric: Fabric | None = None,
+    steps: int = 3,
+    clock: Callable[[], float] = time.monotonic,
+) -> float:
     """A short throughput probe on a throwaway learner: the median of a few steps after one to warm up."""
     learner, times = new_learner(source, config, fabric), []
     batches = source.batches(0, 0, 0)
     for _ in range(steps + 1):
-        before = time.monotonic()
+        before = clock()
         some = [source.prepared(next(batches), learner) for _ in range(config.optim.accumulate)]
         learner.step(some, 1e-6)[0].item()
-        times.append(time.monotonic() - before)
+        times.append(clock() - before)
     return float(np.median(times[1:]))
 
 
@@ -191,9 +200,10 @@ def open_run(
         raise UsageError(f"{folder}: already holds a run; add --resume to go on with it, or choose another folder")
     began = time.monotonic()
     held = hold_out(len(material.tracks), config.hold_out, config.seed)
-    source = make_source(material.without(held), config, seat())
-    if len(source.ids) < 2:
-        raise TrainingError(f"{len(source.ids)} track(s) left to train on; add music or set hold_out=0")
+    left = material.without(held)
+    if len(left.tracks) < 2:
+        raise TrainingError(f"{len(left.tracks)} track(s) left to train on; add music or set hold_out=0")
+    source = make_source(left, config, seat())
     learner, at = new_learner(source, config, fabric), Position()
     if last.exists():
         at = load_checkpoint(last, learner, config.model_dump(mode="json"), material.collection)

@@ -19,8 +19,9 @@ from mirclr.evaluation.invariance import (
     METRICS,
     Altered,
     InvarianceReport,
-    _chosen,
     _row,
+    chosen_tracks,
+    excerpt,
     invariance,
     nearest_other,
     own_rank,
@@ -153,7 +154,7 @@ def test_a_faster_excerpt_holds_what_really_follows() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, RATE * 4 - 1, RATE * 4 + 1])
 def test_a_track_shorter_than_the_excerpt_is_heard_whole(length: int) -> None:
-    around, kept = Altered(Together({"ear": Ear()}), [], 4.0, 0)._excerpt(np.arange(length, dtype=np.float32))
+    around, kept = excerpt(np.arange(length, dtype=np.float32), RATE, 4.0)
     assert kept.stop - kept.start == min(length, 4 * RATE)
     assert len(around) == length
 
@@ -266,11 +267,11 @@ def test_the_number_of_threads_changes_nothing(place: Path, report: InvarianceRe
 
 def test_tracks_are_chosen_by_seed_in_table_order_and_all_where_there_are_no_more() -> None:
     table = pd.DataFrame({"path": [f"{i:02}" for i in range(40)]})
-    first, again, other = (list(_chosen(table, 10, seed)["path"]) for seed in (0, 0, 1))
+    first, again, other = (list(chosen_tracks(table, 10, seed)["path"]) for seed in (0, 0, 1))
     assert (first, len(set(first))) == (again, 10)
     assert first == sorted(first)
     assert first != other
-    assert _chosen(table, 40, 0) is table
+    assert chosen_tracks(table, 40, 0) is table
 
 
 def test_the_figure_has_a_panel_an_attribute_with_a_line_a_row(report: InvarianceReport) -> None:

@@ -84,6 +84,13 @@ def test_what_pretraining_heard_is_counted(tmp_path: Path) -> None:
     assert heard(None, collection()) == ()
 
 
+def test_a_run_that_was_told_labels_is_not_called_blind(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", 0, heard=5)
+    (run / "config.json").write_text(json.dumps({"labels": {"dataset": "emotify", "teacher": None}}))
+    (note,) = heard(run, collection())
+    assert "5 of these 72 tracks (sound, and labels of emotify: no blind test where these are told)" in note
+
+
 def test_real_encoders_are_judged_beside_their_own_untrained_twins(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", 0)
     encoders = open_runs([run], "cpu").encoders

@@ -38,7 +38,7 @@ def masked(z: Tensor, groups: list[int], temperature: float, mask_above: float, 
 
 
 def hard(z: Tensor, groups: list[int], temperature: float, prior: float, hardness: float) -> Tensor:
-    """Debiased contrastive learning eq. 7 and 8 with the importance weights of hard negative sampling."""
+    """Debiased contrastive learning with the importance weights of hard negative sampling."""
     views = len(z)
 
     def weighted_mean(logits: list[Tensor]) -> Tensor:

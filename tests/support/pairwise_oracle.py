@@ -33,7 +33,7 @@ def mean(values: list[Tensor], z: Tensor) -> Tensor:
 
 
 def margin(z: Tensor, groups: list[int], margin: float) -> Tensor:
-    """Hadsell et al. eq. 4, the mean over each kind of pair."""
+    """Hadsell et al., the mean over each kind of pair."""
     pulls, pushes = [], []
     for a, positives, negatives in anchors(z, groups):
         pulls += [squared(z, a, p) / 2 for p in positives]
@@ -56,7 +56,7 @@ def triplets(distance: dict[Row, Tensor], positives: list[Row], negatives: list[
 
 
 def triplet(z: Tensor, groups: list[int], mining: str, margin: float | None, squares: bool) -> Tensor:
-    """FaceNet eq. 3 and Hermans et al., over the triplets that are mined."""
+    """FaceNet and Hermans et al., over the triplets that are mined."""
     losses = []
     for a, positives, negatives in anchors(z, groups):
         distance = {r: squared(z, a, r) if squares else squared(z, a, r).sqrt() for r in positives + negatives}

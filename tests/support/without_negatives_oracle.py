@@ -50,7 +50,7 @@ def covariance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def vicreg(z: Tensor, invariance: float, variance: float, weight: float, gamma: float, eps: float) -> Tensor:
-    """Eq. 6, with the invariance of algorithm 1, the mean over pairs of views."""
+    """Eq. 6, its invariance a mean over dimensions too, the mean over pairs of views."""
     _, items, dims = z.shape
 
     def v(view: Tensor) -> Tensor:

@@ -27,6 +27,16 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unnamed_parts(cls, data: Any) -> Any:
+        """`encoder: {width: 48}` is the default encoder with another width."""
+        if not isinstance(data, Mapping):
+            return data
+        defaults = {key: field.default for key, field in cls.model_fields.items() if isinstance(field.default, Part)}
+        unnamed = {k: d.name for k, d in defaults.items() if isinstance(data.get(k), Mapping) and "name" not in data[k]}
+        return {**data, **{key: {"name": name, **data[key]} for key, name in unnamed.items()}}
+
 
 class Part(BaseModel):
     """One entry of a room's table and its options, e.g. `{name: resnet, width: 32}`."""
@@ -70,6 +80,9 @@ class ViewsConfig(Strict):
     `local` further views of `local_seconds` see only a share `local_bands` of the frequency bands: sub-clips, and with
     less than all bands time-frequency patches, to be matched with the whole crops. `same_artist` and `same_album` say
     how alike two such tracks are, for objectives that take soft positives.
+
+    `heads`: attributes (tempo, key, ...) with an embedding space of their own, in which views that the effects changed
+    differently are told apart, while the shared space learns to ignore them.
     """
 
     seconds: float = Field(4.0, gt=0.1, le=60)
@@ -82,6 +95,7 @@ class ViewsConfig(Strict):
     local_bands: float = Field(1.0, gt=0, le=1)
     same_artist: float = Field(0.3, ge=0, le=1)
     same_album: float = Field(0.6, ge=0, le=1)
+    heads: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _local_is_shorter(self) -> ViewsConfig:
@@ -94,9 +108,11 @@ class LabelsConfig(Strict):
     """What supervised objectives learn from, beside the unlabelled rest of the folder.
 
     `dataset`: a labelled collection (a name in datasets.yaml, a folder per label, a table) whose files lie in the
-    folder; `split`: of which only the training and validation part of the first fold are told. `teacher`: an encoder
-    (a run folder), a table of vectors or tag probabilities (.npz, .csv, .parquet as `mirclr embed` writes them), or
-    "handcrafted". `teacher_weight`: the share of the teacher where a track has a label of its own.
+    folder; of which only the training and validation part of `split` are told (by name, `fold5/2`, or the first of a
+    rule, `fold5`). `teacher`: an encoder
+    (a run folder), a table of vectors or tag probabilities (.npz, .csv, .parquet as `mirclr embed` writes them),
+    "handcrafted" (MFCC, chroma and tempogram) or "mfcc". `teacher_weight`: the share of the teacher where a track has a
+    label of its own.
     """
 
     dataset: str | None = None
@@ -202,16 +218,6 @@ class PretrainConfig(Strict):
     threads: int | None = Field(None, ge=1)
     workers: int = Field(1, ge=0)
     tensorboard: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unnamed_parts(cls, data: Any) -> Any:
-        """`encoder: {width: 48}` is the default encoder with another width."""
-        if not isinstance(data, Mapping):
-            return data
-        defaults = {key: field.default for key, field in cls.model_fields.items() if isinstance(field.default, Part)}
-        unnamed = {k: d.name for k, d in defaults.items() if isinstance(data.get(k), Mapping) and "name" not in data[k]}
-        return {**data, **{key: {"name": name, **data[key]} for key, name in unnamed.items()}}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from mirclr.losses.alignment import alignment_rows
 from mirclr.losses.table import loss_rows
 from mirclr.models.table import model_rows
 from tests.support.house import ROOT
 
+PARTS = [*model_rows(), *alignment_rows()]
 PAGE = (ROOT / "docs" / "methods.md").read_text("utf-8").splitlines()
 
 
@@ -21,12 +23,12 @@ def test_every_objective_is_described_as_it_is(row: dict[str, str]) -> None:
     assert line(row, ("name", "what", "wants", "options", "source")) in PAGE
 
 
-@pytest.mark.parametrize("row", model_rows(), ids=lambda row: f"{row['kind']} {row['name']}")
-def test_every_frontend_encoder_and_head_is_described_as_it_is(row: dict[str, str]) -> None:
+@pytest.mark.parametrize("row", PARTS, ids=lambda row: f"{row['kind']} {row['name']}")
+def test_every_frontend_encoder_head_and_alignment_is_described_as_it_is(row: dict[str, str]) -> None:
     assert line(row, ("kind", "name", "what", "options", "source")) in PAGE
 
 
 def test_nothing_is_described_that_does_not_exist() -> None:
-    kinds = tuple(f"| {kind} | `" for kind in {row["kind"] for row in model_rows()})
+    kinds = tuple(f"| {kind} | `" for kind in {row["kind"] for row in PARTS})
     rows = [text for text in PAGE if text.startswith(("| `", *kinds))]
-    assert len(rows) == len(loss_rows()) + len(model_rows())
+    assert len(rows) == len(loss_rows()) + len(PARTS)

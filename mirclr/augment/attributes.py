@@ -91,6 +91,28 @@ def shaped(chains: Chains, keep: Collection[str] = (), ignore: Collection[str] =
     return Shaped(out, tuple(notes))
 
 
+def head_problems(chains: Chains, heads: Sequence[str]) -> list[str]:
+    """Why an attribute cannot have a space of its own, in which views differ by what changed it; a line each.
+
+    A word that is no attribute or stands there twice; one that nothing in the chains changes; one that an effect
+    changes which mixes: what lies under a view is another item of the batch, and no second view can have the same.
+    """
+    unknown = [f"no attribute {word!r}.{nearest(word, ATTRIBUTES)}" for word in heads if word not in ATTRIBUTES]
+    twice = [f"{word} is given twice" for word in dict.fromkeys(heads) if list(heads).count(word) > 1]
+    if unknown or twice:
+        return unknown + twice
+    unchanged = [word for word in heads if word not in changed_by(chains)]
+    still = [f"nothing in the chain changes {word}: there is nothing to tell apart" for word in unchanged]
+    parts = [part for chain in chains.values() for part in chain if _changes(part) and EFFECTS[part["name"]].mixes]
+    mixed = [
+        f"{part['name']} changes {word} by another item of the batch, which two views cannot share; leave it out"
+        for word in heads
+        for part in parts
+        if word in _changes(part)
+    ]
+    return still + mixed
+
+
 def _changes(part: Mapping[str, Any]) -> tuple[str, ...]:
     """What a part changes; nothing where there is no such effect, which is for the chain builder to say."""
     name = part.get("name")

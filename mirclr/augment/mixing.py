@@ -43,6 +43,7 @@ class BackgroundMix(Effect):
     """Mixes log-mel power (natural log) with a background: log((1 - λ) exp a + λ exp b).
 
     Log-mixup-exp of BYOL-A (Niizumi et al., arXiv 2103.06695): powers add as sounds do, and the shares keep the level.
+    Its second version (arXiv 2204.07402) draws shares up to 0.2.
     """
 
     name: ClassVar[str] = "background_mix"

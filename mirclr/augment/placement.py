@@ -1,4 +1,7 @@
-"""Samples `(B, T)` elsewhere: moved around the circle, backwards, with every phase turned by one angle."""
+"""Samples `(B, T)` elsewhere: moved around the circle, backwards, with every phase turned by one angle.
+
+Moving and reversing are the same along the last axis of anything: `mirclr.augment.spec_time` does both to frames.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ import torch
 from torch import Tensor
 
 from mirclr.augment.effect import Effect, option, symmetric
+
+
+def _per_item(batch: Tensor) -> tuple[int, ...]:
+    """The shape in which an item's own numbers lie along the last axis of `batch`, alike on the axes between."""
+    return (len(batch), *(1 for _ in batch.shape[2:]), -1)
 
 
 @dataclass(frozen=True)
@@ -32,10 +40,10 @@ class TimeShift(Effect):
         return {"share": symmetric(u[:, 0], self.max_share)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        length = batch.shape[1]
+        length = batch.shape[-1]
         later = (drawn["share"] * length).round().long()
-        place = torch.arange(length, device=batch.device) - later[:, None]
-        return batch.gather(1, place.remainder(length))
+        place = (torch.arange(length, device=batch.device) - later[:, None]).remainder(length)
+        return batch.gather(-1, place.view(_per_item(batch)).expand_as(batch))
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Reverse(Effect):
         return {"direction": np.full(len(u), -1.0)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        return torch.where(drawn["direction"][:, None] < 0, batch.flip(1), batch)
+        return torch.where(drawn["direction"].view(_per_item(batch)) < 0, batch.flip(-1), batch)
 
 
 @dataclass(frozen=True)

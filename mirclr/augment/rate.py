@@ -2,8 +2,8 @@
 
 The item's length stays and its middle stays where it is, as `time_warp` does with frames: what a slower item has too
 much is cropped at both ends, and what a faster one lacks is its mirror image. Repeating from the start would put a seam
-into the music and zeros an end; mirrored sound has the item's own texture and level. A vocoder's partials drift out of
-step and lose up to 2 dB where they beat, so its results are brought to the item's root mean square.
+into the music and zeros an end; mirrored sound has the item's own texture and level. Partials too close for a vocoder
+to tell apart lose up to 1 dB, so its results are brought to the item's root mean square.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirclr.augment.effect import Effect, log_uniform, option, symmetric
+from mirclr.augment.effect import Effect, log_symmetric, log_uniform, option, symmetric
 from mirclr.augment.filters import RATE, angular_frequency, filtered
 from mirclr.augment.interpolate import mirrored, read_evenly
 from mirclr.augment.vocoder import frame_size, stretched
@@ -43,7 +43,7 @@ class Speed(Effect):
         return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        return {"rate": log_uniform(u[:, 0], 1 / self.max_rate, self.max_rate)}
+        return {"rate": log_symmetric(u[:, 0], self.max_rate)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
         return read_evenly(batch, drawn["rate"], batch.shape[1])
@@ -66,7 +66,7 @@ class TimeStretch(Effect):
         return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        return {"rate": log_uniform(u[:, 0], 1 / self.max_rate, self.max_rate)}
+        return {"rate": log_symmetric(u[:, 0], self.max_rate)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
         return level_kept(stretched(batch, drawn["rate"], frame_size(self.sample_rate)), batch)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mirclr.augment.effect import Effect, option, symmetric
+from mirclr.augment.placement import Reverse, TimeShift
 from mirclr.augment.spectrogram import LOG_POWER_PER_DB
 
 
@@ -18,7 +19,8 @@ from mirclr.augment.spectrogram import LOG_POWER_PER_DB
 class LinearFader(Effect):
     """Fades in or out: a gain that goes in a straight line, in decibels, from one end of the crop to the other.
 
-    Random linear fader of BYOL-A (Niizumi et al., arXiv 2204.07402): both ends are drawn independently.
+    Random linear fader of BYOL-A (Niizumi et al., arXiv 2204.07402): both ends are drawn independently. Theirs are up
+    to one standard deviation of the log-mels either way; decibels do not depend on the collection.
     """
 
     name: ClassVar[str] = "linear_fader"
@@ -42,45 +44,16 @@ class LinearFader(Effect):
 
 
 @dataclass(frozen=True)
-class SpecReverse(Effect):
+class SpecReverse(Reverse):
     """Plays the frames backwards: sounds swell where they decayed, and harmony resolves the wrong way."""
 
     name: ClassVar[str] = "spec_reverse"
     domain: ClassVar[str] = "spec"
-    changes: ClassVar[tuple[str, ...]] = ("order", "timbre")
-    neutral: ClassVar[Mapping[str, float]] = {"direction": 1.0}
-
-    @property
-    def draws(self) -> int:
-        return 0
-
-    def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        return {"direction": np.full(len(u), -1.0)}
-
-    def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        return torch.where(drawn["direction"].view(-1, 1, 1) < 0, batch.flip(2), batch)
 
 
 @dataclass(frozen=True)
-class SpecRoll(Effect):
+class SpecRoll(TimeShift):
     """Moves the frames around the circle: what leaves at one end comes in at the other; whole frames, exact."""
 
     name: ClassVar[str] = "spec_roll"
     domain: ClassVar[str] = "spec"
-    changes: ClassVar[tuple[str, ...]] = ("order",)
-    neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
-
-    max_share: float = option(0.5, "of the crop, either way: every place of the circle", low=0, high=0.5)
-
-    @property
-    def draws(self) -> int:
-        return 1
-
-    def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        return {"share": symmetric(u[:, 0], self.max_share)}
-
-    def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
-        frames = batch.shape[2]
-        later = (drawn["share"] * frames).round().long()
-        place = (torch.arange(frames, device=batch.device) - later[:, None]).remainder(frames)
-        return batch.gather(2, place[:, None, :].expand_as(batch))

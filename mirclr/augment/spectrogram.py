@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirclr.augment.effect import Effect, log_uniform, option, symmetric
+from mirclr.augment.effect import Effect, log_symmetric, option, symmetric
 from mirclr.augment.spec_resample import read_linear
 
 LOG_POWER_PER_DB = math.log(10) / 10
@@ -140,7 +140,7 @@ class TimeWarp(Effect):
         return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
-        return {"rate": log_uniform(u[:, 0], 1 / self.max_rate, self.max_rate)}
+        return {"rate": log_symmetric(u[:, 0], self.max_rate)}
 
     def apply(self, batch: Tensor, drawn: dict[str, Tensor], background: Tensor | None = None) -> Tensor:
         last = batch.shape[2] - 1

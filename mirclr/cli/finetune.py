@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,22 +10,12 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.collections import allow_leak_option, datasets_option
-from mirclr.config import merged, parse_set, read_yaml, validate
+from mirclr.cli.settings import given_budget, resolved
 from mirclr.training.finetune_config import FinetuneConfig
 
 if TYPE_CHECKING:
     from mirclr.evaluation.held_out_scores import HeldOutScores
     from mirclr.training.finetune import Finetuned
-
-
-def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[str, ...], resume: bool) -> Any:
-    """Configuration file, then --set, then the command's own options; a resumed run starts from its own config.json."""
-    kept = run / "config.json"
-    source = config or (kept if resume and kept.is_file() else None)
-    data = merged((read_yaml(source) or {}) if source else {}, parse_set(sets))
-    if "budget" in given:  # a budget on the command line replaces the other kind from a file
-        data = {**data, "budget": {}}
-    return validate(FinetuneConfig, merged(data, given), str(source or "command line"))
 
 
 @click.command()
@@ -35,6 +26,8 @@ def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[
 @click.option("--key-map", type=click.Path(path_type=Path), help="YAML `theirs: ours`, for weights moved into a plan.")
 @click.option("--allow-partial", is_flag=True, help="Take the weights that fit a plan; the rest is listed.")
 @click.option("--mode", type=click.Choice(["head", "full", "lora"]), help="What trains. Default full.")
+@click.option("--target", type=click.Path(path_type=Path), help="Music without labels to align embeddings with.")
+@click.option("--adapt", metavar="coral|mmd", help="How to align with --target. Needs it.")
 @click.option("--split", help="A split by name, or a rule for its first. Default: the first there is.")
 @click.option("--label", help="Another label column of a table.")
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
@@ -52,6 +45,7 @@ def finetune(
     dataset: str,
     run: Path,
     from_scratch: bool,
+    adapt: str | None,
     minutes: float | None,
     steps: int | None,
     config: Path | None,
@@ -71,15 +65,22 @@ def finetune(
     """
     from mirclr.training.labelled import load_for_split
 
-    budget = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
-    given: dict[str, Any] = {"budget": budget} if budget else {}
+    given = given_budget(minutes, steps)
     given |= {"plan": {}} if from_scratch else {}
     given |= {name: value for name, value in options.items() if value not in (None, False)}
     # Kept in config.json: the same file from wherever the run is resumed.
-    given |= {name: given[name].absolute() for name in ("encoder", "key_map") if name in given}
-    settings = resolved(run, config, given, sets, resume)
+    given |= {name: given[name].absolute() for name in ("encoder", "key_map", "target") if name in given}
+    settings = resolved(FinetuneConfig, config, sets, given, run if resume else None, partial(_aligned, adapt))
     reading = {"label": label, "folds": folds, "registry": registry, "allow": allow}
     return _finetune(load_for_split(dataset, settings.split, **reading), run, settings, resume, as_json)
+
+
+def _aligned(name: str | None, data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with the alignment `name`, and the options that were given with it or for it."""
+    if name is None:
+        return data
+    told = data.get("adapt") or {}
+    return {**data, "adapt": {**(told if told.get("name", name) == name else {}), "name": name}}
 
 
 def _finetune(collection: Any, run: Path, settings: FinetuneConfig, resume: bool, as_json: bool) -> int:

@@ -79,7 +79,7 @@ def similar(track: str, count: int, store: Path, encoder: Path | None, as_json: 
     seed = resolve(catalogue, track, embed)
     hits = nearest(catalogue, seed.unit, count, exclude=[] if seed.row is None else [seed.row])
     face.say(f"like {seed.name}")
-    _show([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
+    show_ranked([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
     return 0
 
 
@@ -138,7 +138,7 @@ def playlist(
     made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]
     for note in made.notes:
         face.say(printable(note))
-    _show([(entry.track, entry.similarity) for entry in made.entries], as_json)
+    show_ranked([(entry.track, entry.similarity) for entry in made.entries], as_json)
     face.say(f"neighbours in the list are alike by {made.smoothness:.2f} (mean cosine)")
     if output is not None:
         lost += _written(output, made.entries, absolute, seeds)
@@ -218,7 +218,7 @@ def _seeds(catalogue: Catalogue, texts: Sequence[str], embed: Any) -> tuple[list
     return found, lost
 
 
-def _show(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:
+def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:
     """Ranked tracks as a table or as JSON."""
     shown = [
         {"rank": rank, "similarity": round(similarity, 4), **{name: track[name] for name in COLUMNS[2:]}}

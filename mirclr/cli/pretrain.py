@@ -9,19 +9,8 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.attributes import attribute_options, with_attributes
-from mirclr.config import PretrainConfig, merged, parse_set, read_yaml, validate
-
-
-def resolved(run: Path, config: Path | None, given: dict[str, Any], sets: tuple[str, ...], resume: bool) -> Any:
-    """Configuration file, then --set, then the command's own options; a resumed run starts from its own config.json."""
-    kept = run / "config.json"
-    source = config or (kept if resume and kept.is_file() else None)
-    data = (read_yaml(source) or {}) if source else {}
-    data = merged(data, parse_set(sets))
-    budget = given.get("budget", {})
-    if budget:  # a budget on the command line replaces the other kind from a file
-        data = {**data, "budget": {}}
-    return validate(PretrainConfig, _objective(merged(data, given)), str(source or "command line"))
+from mirclr.cli.settings import given_budget, pretrain_settings
+from mirclr.config import PretrainConfig, merged
 
 
 def _told(
@@ -36,15 +25,6 @@ def _told(
     return {name: part for name, part in filled.items() if part}
 
 
-def _objective(data: dict[str, Any]) -> dict[str, Any]:
-    """The objective that learns from what is told, where nobody chose one."""
-    told = data.get("labels") or {}
-    chosen = isinstance(data.get("loss"), dict) and "name" in data["loss"]
-    if chosen or not (told.get("dataset") or told.get("teacher")):
-        return data
-    return merged(data, {"loss": {"name": "gen_supcon" if told.get("dataset") else "distill"}})
-
-
 @click.command()
 @click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", "run", required=True, type=click.Path(path_type=Path), help="The run folder to write.")
@@ -57,7 +37,7 @@ def _objective(data: dict[str, Any]) -> dict[str, Any]:
 @click.option("--allow-partial", is_flag=True, help="Take the weights that fit; the rest is listed.")
 @click.option("--labels", help="A labelled collection of files in FOLDER, for supervised objectives (supcon, ...).")
 @click.option("--split", help="Of which only the training part of this split is told.")
-@click.option("--teacher", help="An encoder, a table of vectors or probabilities, or 'handcrafted' (distill, ...).")
+@click.option("--teacher", help="An encoder, a table of vectors or of tags, 'handcrafted' or 'mfcc' (distill, ...).")
 @attribute_options
 @click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="YAML or JSON file.")
 @click.option("--set", "sets", multiple=True, metavar="a.b=c", help="Change one setting; may be repeated.")
@@ -77,6 +57,7 @@ def pretrain(
     as_json: bool,
     keep: tuple[str, ...],
     ignore: tuple[str, ...],
+    heads: tuple[str, ...],
     **more: Any,
 ) -> int:
     """Train an encoder on the music in FOLDER and export it to RUN/encoder.
@@ -86,13 +67,12 @@ def pretrain(
 
     Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed), 130 interrupted after saving.
     """
-    budget = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
-    given: dict[str, Any] = {"budget": budget} if budget else {}
+    given = given_budget(minutes, steps)
     given |= {} if seed is None else {"seed": seed}
     given |= {} if max_seconds is None else {"audio": {"max_seconds": max_seconds}}
     given = merged(given, _told(**more))
-    settings = resolved(run, config, given, sets, resume)
-    settings = with_attributes(settings, keep, ignore, resumed=resume and config is None)
+    settings = pretrain_settings(config, sets, given, run if resume else None)
+    settings = with_attributes(settings, keep, ignore, heads, resumed=resume and config is None)
     return _pretrain(list(folders), run, settings, resume, as_json)
 
 

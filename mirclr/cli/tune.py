@@ -9,7 +9,7 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.collections import allow_leak_option, datasets_option
-from mirclr.cli.pretrain import resolved
+from mirclr.cli.settings import pretrain_settings
 from mirclr.config import PretrainConfig, read_yaml
 from mirclr.errors import UsageError
 
@@ -49,7 +49,7 @@ def tune(
     The same command goes on with a search that was stopped. Exit codes: 0 done, 1 error, 2 usage, 3 done but files were
     left out (listed), 130 interrupted with all finished trials kept.
     """
-    settings = resolved(Path(), config, {} if seed is None else {"seed": seed}, sets, resume=False)
+    settings = pretrain_settings(config, sets, {} if seed is None else {"seed": seed})
     given = {name: value for name, value in search.items() if value is not None}
     if find_rate:
         if given:

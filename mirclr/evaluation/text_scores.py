@@ -57,13 +57,13 @@ class Asked:
         """Whether it finds music better than chance: half lies below the interval, of enough artists to tell."""
         return self.artists >= FEWEST_ARTISTS and self.low > 0.5
 
-    def row(self) -> dict[str, str]:
+    def row(self, label: str) -> dict[str, str]:
         """A line of the card; chance in brackets, for the last number its interval."""
         n = self.numbers
         shares = {f"R@{k}": f"{100 * n[f'r{k}']:.1f} % ({100 * n[f'chance_r{k}']:.1f} %)" for k in (1, 5, 10)}
         rank = f"{n['median_rank']:g} ({n['chance_median_rank']:g}) of {self.candidates}"
         ahead = f"{100 * n['ahead']:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
-        return dict(zip(COLUMNS, (self.name, str(self.queries), *shares.values(), rank, ahead), strict=True))
+        return dict(zip(COLUMNS, (label, str(self.queries), *shares.values(), rank, ahead), strict=True))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class TextScores:
 
     def card(self) -> tuple[dict[str, str], ...]:
         """A row a kind of query."""
-        return tuple(asked.row() for asked in (*self.whole, *self.fields))
+        together = [a.row(f"{a.name}, all fields" if a.name == "text" else a.name) for a in self.whole]
+        return (*together, *(asked.row(f"{asked.name} alone") for asked in self.fields))
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -97,9 +98,8 @@ class TextScores:
 
 def score_text(whole: Mapping[str, Answers], fields: Mapping[str, Answers], seed: int = 0) -> TextScores:
     """Scores of ranked queries, by modality and by field of the text."""
-    together = [_asked(f"{n}, all fields" if n == "text" else n, answers, seed) for n, answers in whole.items()]
-    alone = [_asked(f"{name} alone", answers, seed) for name, answers in fields.items()]
-    return TextScores(tuple(together), tuple(alone))
+    parts = [tuple(_asked(name, answers, seed) for name, answers in part.items()) for part in (whole, fields)]
+    return TextScores(*parts)
 
 
 def _asked(name: str, answers: Answers, seed: int) -> Asked:
@@ -111,7 +111,7 @@ def _asked(name: str, answers: Answers, seed: int) -> Asked:
 
 
 def _sentence(asked: Asked) -> str:
-    n, subject = asked.numbers, asked.name.partition(",")[0].capitalize()
+    n, subject = asked.numbers, asked.name.capitalize()
     verdict = "finds held-out music better than chance" if asked.better else (
         "does not find held-out music better than chance"
     )  # fmt: skip
@@ -125,8 +125,8 @@ def _sentence(asked: Asked) -> str:
 
 
 def _of_fields(fields: tuple[Asked, ...]) -> str:
-    does = [asked.name.removesuffix(" alone") for asked in fields if asked.better]
-    not_ = [asked.name.removesuffix(" alone") for asked in fields if not asked.better]
+    does = [asked.name for asked in fields if asked.better]
+    not_ = [asked.name for asked in fields if not asked.better]
     said = [f"better than chance by {', '.join(does)}"] if does else []
     said += [f"not better than chance by {', '.join(not_)}"] if not_ else []
     return f"Field by field, held-out music is found {'; '.join(said)}."

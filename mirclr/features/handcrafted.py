@@ -43,9 +43,7 @@ class MfccStatistics:
         Any T >= 1; sound shorter than a second is repeated to one second. Silence gives a finite constant vector.
         Raises ValueError on no samples or other shapes.
         """
-        if samples.ndim != 1 or samples.size == 0:
-            raise ValueError(f"expected (T,) samples with T >= 1, got shape {samples.shape}")
-        cepstrum = self._mfcc(np.resize(samples, max(samples.size, self.sample_rate)))
+        cepstrum = self._mfcc(audible(samples, self.sample_rate))
         vector = _statistics(cepstrum)
         return vector[None, :].astype(np.float32), np.zeros(1)
 
@@ -60,12 +58,23 @@ class MfccStatistics:
         """`(T,)` samples to `(128, N)` mel power, centred frames, computed a block of frames at a time."""
         import librosa
 
-        padded = np.pad(samples, WINDOW // 2)
-        step = BLOCK_FRAMES * HOP
-        starts = range(0, 1 + (padded.size - WINDOW) // HOP * HOP, step)
-        blocks = [padded[start : start + step - HOP + WINDOW] for start in starts]
         mel = functools.partial(librosa.feature.melspectrogram, sr=self.sample_rate, n_fft=WINDOW, hop_length=HOP)
-        return np.concatenate([mel(y=block, center=False) for block in blocks], axis=1)
+        return np.concatenate([mel(y=block, center=False) for block in centred_blocks(samples, WINDOW, HOP)], axis=1)
+
+
+def audible(samples: np.ndarray, least: int) -> np.ndarray:
+    """`(T,)` samples, repeated to at least `least` of them. Raises ValueError on no samples or other shapes."""
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(f"expected (T,) samples with T >= 1, got shape {samples.shape}")
+    return np.resize(samples, max(samples.size, least))
+
+
+def centred_blocks(samples: np.ndarray, window: int, hop: int, frames: int = BLOCK_FRAMES) -> list[np.ndarray]:
+    """`(T,)` samples, padded with zeros, as stretches of `frames` frames: in a row they are the centred frames of the
+    whole."""
+    padded, step = np.pad(samples, window // 2), frames * hop
+    starts = range(0, 1 + (padded.size - window) // hop * hop, step)
+    return [padded[start : start + step - hop + window] for start in starts]
 
 
 def _statistics(cepstrum: np.ndarray) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-from mirclr.models.frontend_fourier import FilterBank, FourierFft, FourierKernels, check_frames
+from mirclr.models.frontend_fourier import FilterBank, FourierFft, FourierKernels
 from mirclr.models.frontend_mel import Norm, mel_filters
 
 
@@ -43,16 +44,17 @@ class LogMel(FilterBank):
         htk: bool = False,
         trainable: bool = False,
     ) -> None:
-        check_frames(n_fft, hop)
         if backend not in ("fft", "nnaudio") or (trainable and backend == "fft"):
             raise ValueError(f"backend must be 'fft' or 'nnaudio', 'nnaudio' when trainable; got {backend!r}")
-        top = sample_rate / 2 if f_max is None else f_max
         super().__init__(
             sample_rate,
             n_fft=n_fft,
             hop=hop,
-            power=FourierFft(n_fft, hop) if backend == "fft" else FourierKernels(n_fft, hop, trainable),
-            filters=mel_filters(sample_rate, n_fft, n_mels, (f_min, top), norm=norm, htk=htk),
+            bands=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            filters=partial(mel_filters, norm=norm, htk=htk),
             floor=floor,
             trainable=trainable,
+            power=FourierFft if backend == "fft" else partial(FourierKernels, trainable=trainable),
         )

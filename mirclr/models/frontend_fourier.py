@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -56,9 +58,12 @@ def check_frames(n_fft: int, hop: int) -> None:
 class FilterBank(LogPower):
     """Log power in bands that are weighted sums over a Fourier power spectrum.
 
-    `power` is one of the two classes above for windows of `n_fft`; `filters` `(F, n_fft // 2 + 1)` float32. With
-    `trainable` the filters are parameters; they are clamped at zero where they are used, because the logarithm needs
-    power.
+    `filters(sample_rate, n_fft, bands, span)` makes the weights `(bands, n_fft // 2 + 1)` float32, where `span` is from
+    `f_min` to `f_max` Hz (None: half the sample rate); `power` is one of the two classes above, made of `n_fft` and
+    `hop`. With `trainable` the filters are parameters; they are clamped at zero where they are used, because the
+    logarithm needs power.
+
+    Raises ValueError as `check_frames` and `filters` do.
     """
 
     filters: Tensor
@@ -69,17 +74,22 @@ class FilterBank(LogPower):
         *,
         n_fft: int,
         hop: int,
-        power: nn.Module,
-        filters: Tensor,
+        bands: int,
+        f_min: float,
+        f_max: float | None,
+        filters: Callable[[int, int, int, tuple[float, float]], Tensor],
         floor: float,
         trainable: bool,
+        power: Callable[[int, int], nn.Module] = FourierFft,
     ) -> None:
-        super().__init__(sample_rate, hop=hop, bands=len(filters), reach=n_fft // 2, floor=floor)
-        self.n_fft, self.power = n_fft, power
+        check_frames(n_fft, hop)
+        weights = filters(sample_rate, n_fft, bands, (f_min, sample_rate / 2 if f_max is None else f_max))
+        super().__init__(sample_rate, hop=hop, bands=bands, reach=n_fft // 2, floor=floor)
+        self.n_fft, self.power = n_fft, power(n_fft, hop)
         if trainable:
-            self.filters = nn.Parameter(filters)
+            self.filters = nn.Parameter(weights)
         else:
-            self.register_buffer("filters", filters, persistent=False)
+            self.register_buffer("filters", weights, persistent=False)
 
     def spectrum(self, padded: Tensor) -> Tensor:
         """`(B, n_fft + (N - 1) * hop)` samples to band power `(B, F, N)`."""

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mirclr.models.frontend_fourier import FilterBank, FourierFft, check_frames
+from mirclr.models.frontend_fourier import FilterBank
 
 # ERB(f) = 24.7 + f / 9.26449 in Hz (Glasberg and Moore, Hearing Research 47, 1990; Slaney, Apple TR 35, 1993).
 ERB_FLOOR = 24.7
@@ -66,14 +66,14 @@ class Gammatone(FilterBank):
         floor: float = 1e-6,
         trainable: bool = False,
     ) -> None:
-        check_frames(n_fft, hop)
-        top = sample_rate / 2 if f_max is None else f_max
         super().__init__(
             sample_rate,
             n_fft=n_fft,
             hop=hop,
-            power=FourierFft(n_fft, hop),
-            filters=gammatone_filters(sample_rate, n_fft, n_bins, (f_min, top)),
+            bands=n_bins,
+            f_min=f_min,
+            f_max=f_max,
+            filters=gammatone_filters,
             floor=floor,
             trainable=trainable,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from mirclr.augment.attributes import head_problems
 from mirclr.augment.table import EFFECTS, build_chain
 from mirclr.config import PretrainConfig, ViewsConfig
 from mirclr.errors import ConfigError
+from mirclr.losses.leave_one_out import refusal
 from mirclr.losses.table import LOSSES, build_loss
 from mirclr.models.embedder import Embedder
 from mirclr.models.table import FRONTENDS, build_head
@@ -34,6 +36,7 @@ def check_config(config: PretrainConfig, source: str) -> None:
             "cache.level: 'mel' cannot serve effects on samples or a frontend that learns or gives samples; use 'auto'"
         )
     problems += _unread(config)
+    problems += _heads(config)
     if problems:
         raise ConfigError(source, problems)
 
@@ -57,6 +60,20 @@ def _unread(config: PretrainConfig) -> list[str]:
     if changed and "affinity" not in wants:
         problems.append(f"views.{changed[0]}: {name} takes no soft positives; use loss.name=soft_positives")
     return problems
+
+
+def _heads(config: PretrainConfig) -> list[str]:
+    """Why attributes cannot have spaces of their own in this run."""
+    heads = config.views.heads
+    if not heads:
+        return []
+    chains = {name: [part.model_dump() for part in getattr(config.augment, name)] for name in ("wave", "spec")}
+    problems = [f"views.heads: {text}" for text in head_problems(chains, heads)]
+    try:
+        said = refusal(build_loss(config.loss.name, **config.loss.options))
+    except ValueError:  # reported where it is built
+        return problems
+    return problems if said is None else [*problems, f"views.heads: loss {config.loss.name} cannot serve them: {said}"]
 
 
 def _hears_samples(config: PretrainConfig) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from mirclr import __version__
 from mirclr.config import PretrainConfig, merged
@@ -20,10 +21,24 @@ from mirclr.errors import CheckpointError
 from mirclr.features.encoder_file import FORMAT as ENCODER_FORMAT
 from mirclr.features.encoder_file import digest_of, read_tensors
 from mirclr.files import write_atomic
-from mirclr.training.learner import Learner
+from mirclr.models.embedder import Embedder
 
 FORMAT = 1
 LAST, BEST = "last.safetensors", "best.safetensors"
+
+
+class Restorable(Protocol):
+    """What a checkpoint asks of what learns, in pretraining and in fine-tuning."""
+
+    @property
+    def ema(self) -> Embedder:
+        """The averaged encoder, whose plan the file states so that it can be loaded as an encoder."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything a restart needs, by name."""
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave; KeyError or RuntimeError, and nothing changed, unless all of it fits."""
 
 
 @dataclass
@@ -51,7 +66,7 @@ class Header:
     story: dict[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, learner: Learner, header: Header) -> None:
+def save_checkpoint(path: Path, learner: Restorable, header: Header) -> None:
     """Write `learner` and `header` to `path`, atomically."""
     tensors = learner.tensors() | {"rng.torch": torch.get_rng_state()}
     if torch.cuda.is_available():
@@ -72,7 +87,7 @@ def save_checkpoint(path: Path, learner: Learner, header: Header) -> None:
     write_atomic(path, save(tensors, metadata))
 
 
-def load_checkpoint(path: Path, learner: Learner, config: dict[str, Any], collection: str) -> Position:
+def load_checkpoint(path: Path, learner: Restorable, config: dict[str, Any], collection: str) -> Position:
     """Restore `learner` from `path` and return where it was.
 
     Raises CheckpointError, naming what differs and what to do, when the file is damaged, of another format, of another

@@ -1,8 +1,9 @@
 """Supervised fine-tuning: labels move a head, and as much of an encoder as is asked for.
 
-A step: planned crops -> effects -> log-mel -> encoder and head -> loss -> AdamW -> moving average. Every report scores
-the validation tracks by the moving average; the best report's weights are exported, and they alone answer for the test
-part, once, at the end.
+A step: planned crops -> effects -> log-mel -> encoder and head -> loss -> AdamW -> moving average. With a target folder
+crops of its music go along, and how far their embeddings lie from those of the collection is part of the loss. Every
+report scores the validation tracks by the moving average; the best report's weights are exported, and they alone answer
+for the test part, once, at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from mirclr.training.finetune_run import Tuning, open_tuning, refuse_to_overwrit
 from mirclr.training.finetune_score import prediction_rows, score_tracks
 from mirclr.training.finetune_start import begin
 from mirclr.training.interrupt import StopWish, stop_on_signal
-from mirclr.training.labelled import read_labelled
+from mirclr.training.labelled import read_labelled, read_target
 from mirclr.training.schedules import warmup_cosine
 from mirclr.training.source import Loaded
 from mirclr.training.transfer import TransferReport
@@ -94,7 +95,8 @@ def finetune(collection: Collection, config: FinetuneConfig, folder: Path, resum
     """
     refuse_to_overwrite(folder, resume)
     start = begin(collection, config)
-    labelled = yield from read_labelled(collection, start.split, start.settings)
+    target = (yield from read_target(config.target, start.settings)) if config.target is not None else None
+    labelled = yield from read_labelled(collection, start.split, start.settings, target)
     run = open_tuning(start, labelled, config, folder)
     with stop_on_signal() as wish:
         try:
@@ -108,7 +110,7 @@ def finetune(collection: Collection, config: FinetuneConfig, folder: Path, resum
 def _train(run: Tuning, wish: StopWish) -> Work[None]:
     """Steps until the plan or the patience is over, a report at the end of every stretch of epochs."""
     meter = Meter(time.monotonic(), time.monotonic())
-    batches = run.source.batches(run.at.epoch, run.at.batch, run.config.workers)
+    batches = run.batches()
     while not run.over:
         loss = _learn(run, meter, batches)
         ends = run.plan.over(run.at.step, run.elapsed_s)
@@ -121,23 +123,26 @@ def _train(run: Tuning, wish: StopWish) -> Work[None]:
             _stop(run, wish.name)
 
 
-def _learn(run: Tuning, meter: Meter, batches: Iterator[Loaded]) -> float:
+def _learn(run: Tuning, meter: Meter, batches: Iterator[tuple[Loaded, Loaded | None]]) -> float:
     """One step; moves the position past the batch and writes the journal's line."""
-    loaded = next(batches)
-    views, *_ = run.source.views(loaded, run.tuner.bare.embedder.frontend, run.device)
+    loaded, other = next(batches)
+    frames = run.frames(run.source, loaded)
+    aside = None if run.aside is None or other is None else run.frames(run.aside, other)
     optim = run.config.optim
     rate = optim.learning_rate * warmup_cosine(run.plan.progress(run.at.step), optim.warmup)
-    loss = run.tuner.step(views[0], _targets(run, loaded), rate, run.at.step).item()
+    learned = run.tuner.step(frames, _targets(run, loaded), rate, run.at.step, aside)
+    loss = learned.loss.item()
     if not math.isfinite(loss):
         raise TrainingError(
             f"the loss became {loss} at step {run.at.step + 1} (learning rate {rate:.2g}). The last checkpoint is from "
             f"before that. Try --set optim.learning_rate={rate / 3:.1g} or --set precision=32"
         )
-    meter.clips += views.shape[1]
+    meter.clips += len(frames) + (0 if aside is None else len(aside))
     run.at.step += 1
     last = loaded.index + 1 == run.source.sampler.batches_per_epoch
     run.at.epoch, run.at.batch = (loaded.epoch + 1, 0) if last else (loaded.epoch, loaded.index + 1)
-    run.journal.write({"kind": "step", "step": run.at.step, "loss": loss, "learning_rate": rate})
+    aligned = {} if learned.alignment is None else {"alignment": learned.alignment.item()}
+    run.journal.write({"kind": "step", "step": run.at.step, "loss": loss, "learning_rate": rate, **aligned})
     if run.at.step in FIRST_LOOKS:
         run.plan.replan(run.at.step, run.elapsed_s, run.elapsed_s / run.at.step)
     return loss
@@ -162,6 +167,7 @@ def _report(run: Tuning, meter: Meter) -> None:
         "step": run.at.step,
         "epoch": run.at.epoch,
         "loss": sum(losses) / len(losses),
+        **_aligned(run),
         "learning_rate": run.journal.rows[-1]["learning_rate"],
         "clips_per_s": meter.clips / took,
         **_validated(run),
@@ -177,6 +183,13 @@ def _report(run: Tuning, meter: Meter) -> None:
         run.save(best=best)
         meter.saved = time.monotonic()
     meter.began, meter.clips = time.monotonic(), 0
+
+
+def _aligned(run: Tuning) -> dict[str, float]:
+    """The mean alignment since the last report, where there is one."""
+    steps = [row for row in run.journal.rows if row["kind"] == "step" and row["step"] > run.at.last_report]
+    values = [row["alignment"] for row in steps if "alignment" in row]
+    return {"alignment": sum(values) / len(values)} if values else {}
 
 
 def _validated(run: Tuning) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mirclr.config import (
     AudioConfig,
@@ -33,15 +33,6 @@ class PlanConfig(Strict):
     compression: Part = Part(name="log")
     normalise: Part = Part(name="fitted")
     encoder: Part = Part(name="resnet")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unnamed_parts(cls, data: Any) -> Any:
-        """`encoder: {width: 48}` is the default encoder with another width."""
-        if not isinstance(data, Mapping):
-            return data
-        unnamed = {k for k in PARTS if isinstance(data.get(k), Mapping) and "name" not in data[k]}
-        return {**data, **{key: {"name": cls.model_fields[key].default.name, **data[key]} for key in unnamed}}
 
 
 class HeadConfig(Strict):
@@ -90,6 +81,18 @@ class TuneOptim(Strict):
     ema_decay: float = Field(0.99, ge=0, lt=1)
 
 
+class AlignPart(Part):
+    """An alignment of mirclr.losses.alignment and its options, e.g. `{name: mmd, kernels: 3}`, with `weight` beside the
+    loss of the labels, on so many clips of the target in a step (`batch`; None: as many as of the source).
+
+    Deep CORAL takes the weight at which both terms end up about equal; 1 is a place to look from. 0 aligns nothing, but
+    batch norm hears the target all the same: what is beyond that is the alignment's.
+    """
+
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    batch: int | None = Field(None, ge=2)
+
+
 class FinetuneConfig(Strict):
     """Everything `mirclr finetune` reads.
 
@@ -99,7 +102,10 @@ class FinetuneConfig(Strict):
 
     `split`: a split of the collection by name (None: the first). `mode`: "head" (the encoder stays), "full" or "lora".
     `freeze`: how many of the encoder's first depths stay as they are. `balanced`: every class equally often.
-    `patience`: reports without a better validation score before training ends (None: never). The rest: PretrainConfig.
+    `patience`: reports without a better validation score before training ends (None: never).
+
+    `target`: a folder of music without labels, that the embeddings of the collection are aligned with as `adapt` says.
+    The rest: PretrainConfig.
     """
 
     seed: int = Field(0, ge=0)
@@ -113,6 +119,8 @@ class FinetuneConfig(Strict):
     head: HeadConfig = HeadConfig()
     lora: LoraConfig = LoraConfig()
     balanced: bool = False
+    target: Path | None = None
+    adapt: AlignPart | None = None
     patience: int | None = Field(12, ge=1)
     max_seconds: float | None = Field(120.0, gt=0)
     cache: CacheConfig = CacheConfig()
@@ -134,16 +142,25 @@ def plan_data(plan: PlanConfig) -> dict[str, Any]:
 
 
 def data_settings(config: FinetuneConfig, plan: Mapping[str, Any]) -> PretrainConfig:
-    """The same data path as pretraining has: what it reads, with rate, clips and frontend of the embedder's `plan`."""
-    return PretrainConfig(
+    """The same data path as pretraining has, for an embedder's `plan`."""
+    return plan_settings(
+        plan,
+        config.max_seconds,
         seed=config.seed,
-        audio=AudioConfig(sample_rate=plan["sample_rate"], max_seconds=config.max_seconds),
         cache=config.cache,
-        views=ViewsConfig(seconds=plan["clip_seconds"]),
         augment=AugmentConfig(wave=config.augment.wave, spec=config.augment.spec),
-        **{key: Part(**plan[key]) for key in PARTS if key in plan},
         precision=config.precision,
         device=config.device,
         threads=config.threads,
         workers=config.workers,
+    )
+
+
+def plan_settings(plan: Mapping[str, Any], max_seconds: float | None, **rest: Any) -> PretrainConfig:
+    """What the data path reads, with rate, clips and frontend of an embedder's `plan`; `rest`: other sections."""
+    return PretrainConfig(
+        audio=AudioConfig(sample_rate=plan["sample_rate"], max_seconds=max_seconds),
+        views=ViewsConfig(seconds=plan["clip_seconds"]),
+        **{key: Part(**plan[key]) for key in PARTS if key in plan},
+        **rest,
     )

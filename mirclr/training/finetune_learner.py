@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from mirclr.config import OptimConfig
+from mirclr.losses.alignment import build_alignment, standardised
 from mirclr.models.embedder import Embedder
 from mirclr.models.lora import add_lora, merge_lora
 from mirclr.models.task_head import TaskHead
@@ -32,6 +34,24 @@ class Tunable(nn.Module):
         """`(B, F, N)` to `(B, K)`."""
         outputs: Tensor = self.head(self.embedder.from_spectrogram(frames))
         return outputs
+
+    def beside(self, frames: Tensor, aside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`(B, F, N)` and frames without labels `(M, F, N)` to outputs `(B, K)` and embeddings `(B, D)`, `(M, D)`.
+
+        All go through the encoder together. Batch norm of each by itself would align the two in training, by statistics
+        that neither has in use.
+        """
+        embedded = self.embedder.from_spectrogram(torch.cat([frames, aside]))
+        source, target = embedded.split([len(frames), len(aside)])
+        return self.head(source), source, target
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Of one step: the `loss` that was made smaller, and the `alignment` in it, not weighed, where there is one."""
+
+    loss: Tensor
+    alignment: Tensor | None = None
 
 
 def parts_of(embedder: Embedder) -> list[nn.Module]:
@@ -87,6 +107,8 @@ class Tuner:
         decay = config.optim.layer_decay or (TRAINED_DECAY if trained else UNTRAINED_DECAY)
         groups = layer_groups(self.bare, config.optim.weight_decay, decay)
         self.model, self.optimiser = fabric.setup(self.bare, torch.optim.AdamW(groups, lr=config.optim.learning_rate))
+        self.model.mark_forward_method("beside")
+        self.align = None if config.adapt is None else build_alignment(config.adapt.name, **config.adapt.options)
         self.average = copy.deepcopy(self.bare).eval().requires_grad_(False)
 
     @property
@@ -104,24 +126,34 @@ class Tuner:
         for part in self.still:
             part.eval()
 
-    def step(self, frames: Tensor, targets: Tensor, rate: float, done: int) -> Tensor:
-        """Step number `done` (0 is the first) on `(B, F, N)` and targets at the head's learning rate `rate`: the loss.
+    def step(self, frames: Tensor, targets: Tensor, rate: float, done: int, aside: Tensor | None = None) -> Learned:
+        """Step number `done` (0 is the first) on `(B, F, N)` and targets at the head's learning rate `rate`.
 
-        A gradient that is not finite gives a loss of NaN and leaves the weights alone.
+        `aside` `(M, F, N)`: frames of the target folder, where there is one. A gradient that is not finite gives a loss
+        of NaN and leaves the weights alone.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         self.train()
-        loss = self.bare.head.loss(self.model(frames), targets)
+        loss, alignment = self._losses(frames, targets, aside)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         limit = self.config.optim.clip_norm
         norm = self.fabric.clip_gradients(self.model, self.optimiser, max_norm=limit, error_if_nonfinite=False)
         if norm is None or not torch.isfinite(norm):
-            return torch.tensor(torch.nan)
+            return Learned(torch.tensor(torch.nan), alignment)
         self.optimiser.step()
         self._follow(done)
-        return loss.detach()
+        return Learned(loss.detach(), alignment)
+
+    def _losses(self, frames: Tensor, targets: Tensor, aside: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The whole loss, and the alignment in it without gradient."""
+        if aside is None or self.align is None or self.config.adapt is None:
+            return self.bare.head.loss(self.model(frames), targets), None
+        outputs, source, target = self.model.beside(frames, aside)
+        alignment = self.align(*standardised(source, target))
+        loss = self.bare.head.loss(outputs, targets) + self.config.adapt.weight * alignment
+        return loss, alignment.detach()
 
     def _follow(self, done: int) -> None:
         """Polyak averaging whose memory grows with the run: short runs are not held back by where they began."""

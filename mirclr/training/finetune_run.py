@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from mirclr.training.finetune_start import Start, story_notes
 from mirclr.training.journal import Journal
 from mirclr.training.labelled import Labelled
 from mirclr.training.schedules import Plan
-from mirclr.training.source import Source
+from mirclr.training.source import Loaded, Source
 from mirclr.training.views import Sampler
 
 DEFAULT_MINUTES = 5.0
@@ -35,13 +36,15 @@ FITTED_TRACKS, FITTED_CLIPS = 256, 4
 
 @dataclass
 class Tuning:
-    """Everything the loop touches. `targets` (n, ...) of the training tracks on the device; `at` moves."""
+    """What the loop touches. `targets` (n, ...) of the training tracks on the device; `aside`: crops of the target
+    folder, where there is one; `at` moves."""
 
     folder: Path
     config: FinetuneConfig
     start: Start
     labelled: Labelled
     source: Source
+    aside: Source | None
     targets: Tensor
     journal: Journal
     board: Board
@@ -81,6 +84,23 @@ class Tuning:
         patience = self.config.patience
         return self.plan.over(self.at.step, self.elapsed_s) or (patience is not None and self.stale >= patience)
 
+    def batches(self) -> Iterator[tuple[Loaded, Loaded | None]]:
+        """Batches from where the run stands, each with one of the target folder beside it.
+
+        The target has epochs of its own length: its place is counted in steps, and needs no place in a checkpoint.
+        """
+        own = self.source.batches(self.at.epoch, self.at.batch, self.config.workers)
+        if self.aside is None:
+            yield from ((loaded, None) for loaded in own)
+            return
+        place = divmod(self.at.step, self.aside.sampler.batches_per_epoch)
+        yield from zip(own, self.aside.batches(*place, self.config.workers), strict=True)
+
+    def frames(self, source: Source, loaded: Loaded) -> Tensor:
+        """Frames `(B, F, N)` of a batch, one crop an item, with their effects."""
+        views, _ = source.views(loaded, self.tuner.bare.embedder.frontend, self.device)
+        return views[0]
+
     def save(self, *, best: bool = False) -> None:
         """Write the last checkpoint and, before it, the best one: a run that is killed between the two comes to the
         best one again."""
@@ -88,7 +108,7 @@ class Tuning:
         bound = bound_to(self.config, self.start)
         header = Header(bound, self.labelled.digest, self.at, self.story(self.at.step))
         for name in (BEST, LAST) if best else (LAST,):
-            save_checkpoint(self.folder / "checkpoints" / name, _learner(self.tuner), header)
+            save_checkpoint(self.folder / "checkpoints" / name, self.tuner, header)
 
     def take_best(self) -> None:
         """Go back to the weights of the best report."""
@@ -96,10 +116,10 @@ class Tuning:
 
     def story(self, steps: int) -> dict[str, Any]:
         """What reports and stores say of the encoder."""
-        labelled = self.labelled
-        notes = story_notes(
-            self.start.loaded, self.config, labelled.collection.name, labelled.split, steps, len(labelled.train)
-        )
+        labelled, target = self.labelled, self.labelled.target
+        what = (labelled.collection.name, labelled.split, steps, len(labelled.train))
+        aside = len(target.tracks) if target is not None else 0
+        notes = story_notes(self.start.loaded, self.config, *what, aside)
         return {"name": self.folder.resolve().name, "steps": steps, "notes": notes}
 
 
@@ -112,7 +132,7 @@ def refuse_to_overwrite(folder: Path, resume: bool) -> None:
 def open_tuning(start: Start, labelled: Labelled, config: FinetuneConfig, folder: Path) -> Tuning:
     """A run in `folder`, fresh or where its last checkpoint stands. Raises CheckpointError when that cannot be used."""
     began, tuner, at = time.monotonic(), start.tuner, Position()
-    source = _source(labelled, config, start)
+    source, aside = _source(labelled, config, start), _aside(labelled, config, start)
     last = folder / "checkpoints" / LAST
     if last.exists():
         at = _load(last, start, config, labelled)
@@ -125,16 +145,13 @@ def open_tuning(start: Start, labelled: Labelled, config: FinetuneConfig, folder
     targets = torch.from_numpy(labelled.collection.targets[labelled.train.rows]).to(tuner.fabric.device)
     journal = Journal(folder / "metrics.jsonl", at.step)
     board = Board(folder / "tensorboard", config.tensorboard, at.step)
-    return Tuning(folder, config, start, labelled, source, targets, journal, board, at, plan, began - at.elapsed_s)
-
-
-def _learner(tuner: Tuner) -> Any:
-    """A checkpoint asks of a learner only `tensors`, `restore` and `ema`."""
-    return tuner
+    return Tuning(
+        folder, config, start, labelled, source, aside, targets, journal, board, at, plan, began - at.elapsed_s
+    )
 
 
 def _load(path: Path, start: Start, config: FinetuneConfig, labelled: Labelled) -> Position:
-    return load_checkpoint(path, _learner(start.tuner), bound_to(config, start), labelled.digest)
+    return load_checkpoint(path, start.tuner, bound_to(config, start), labelled.digest)
 
 
 def bound_to(config: FinetuneConfig, start: Start) -> dict[str, Any]:
@@ -155,6 +172,20 @@ def _source(labelled: Labelled, config: FinetuneConfig, start: Start) -> Source:
         sampler: Sampler = BalancedSampler(config.seed, labels, ids, spans, artists, **options)
     else:
         sampler = Sampler(config.seed, ids, spans, artists, count=1, **options)
+    return Source(material, sampler, start.settings)
+
+
+def _aside(labelled: Labelled, config: FinetuneConfig, start: Start) -> Source | None:
+    """One crop of every track of the target folder an epoch of its own, with the effects of the training part: else
+    what effects do would tell the two apart."""
+    material = labelled.target
+    if material is None or config.adapt is None:
+        return None
+    ids, batch = list(material.tracks["id"]), config.adapt.batch or config.optim.batch
+    sampler = Sampler(
+        config.seed, ids, [material.store.spans(track) for track in ids], np.full(len(ids), -1),
+        clip=material.clip, step_s=material.step_s, batch=batch, count=1,
+    )  # fmt: skip
     return Source(material, sampler, start.settings)
 
 
@@ -183,6 +214,8 @@ def _write_inputs(folder: Path, labelled: Labelled, config: FinetuneConfig, star
     rows = np.concatenate([part.rows for part in parts.values()])
     names = np.repeat(list(parts), [len(part) for part in parts.values()])
     table = pd.DataFrame({"path": labelled.collection.tracks["path"].iloc[rows].to_numpy(), "part": names})
+    if labelled.target is not None:
+        table = pd.concat([table, labelled.target.tracks[["path"]].assign(part="target")])
     write_atomic(folder / "parts.csv", table.to_csv(index=False))
     write_atomic(folder / "quarantine.csv", labelled.quarantine.to_csv(index=False))
     if start.loaded.report is not None:

@@ -17,6 +17,7 @@ from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
 from mirclr.errors import ConfigError
 from mirclr.features.encoder_file import load_encoder
+from mirclr.losses.alignment import build_alignment
 from mirclr.models.embedder import Embedder
 from mirclr.models.task_head import TaskHead
 from mirclr.training.check import check_config
@@ -86,10 +87,27 @@ def _contradictions(collection: Collection, config: FinetuneConfig) -> Iterator[
         yield "freeze: mode 'head' keeps the whole encoder as it is; leave it out"
     if config.balanced and collection.task != "multiclass":
         yield f"balanced: is for one label a track, {collection.name} is {collection.task}"
+    yield from _misaligned(config)
     try:
         _head(collection, config, 1)
     except ValueError as error:
         yield f"{collection.name}: {error}"
+
+
+def _misaligned(config: FinetuneConfig) -> Iterator[str]:
+    """What is wrong with the alignment that is asked for."""
+    if config.adapt is None:
+        if config.target is not None:
+            yield "target: nothing is aligned with it; choose how (--adapt coral or mmd)"
+        return
+    if config.target is None:
+        yield f"adapt: {config.adapt.name} aligns with the music of a folder; give one (--target FOLDER)"
+    if config.mode == "head":
+        yield "adapt: mode 'head' keeps the encoder as it is, and its embeddings where they are; use full or lora"
+    try:
+        build_alignment(config.adapt.name, **config.adapt.options)
+    except (ValueError, TypeError) as error:
+        yield f"adapt: {error}"
 
 
 def _head(collection: Collection, config: FinetuneConfig, inputs: int) -> TaskHead:
@@ -118,12 +136,16 @@ def _source(config: FinetuneConfig) -> Path:
 
 
 def story_notes(
-    loaded: Loaded, config: FinetuneConfig, collection: str, split: str, steps: int, tracks: int
+    loaded: Loaded, config: FinetuneConfig, collection: str, split: str, steps: int, tracks: int, aside: int = 0
 ) -> list[Any]:
-    """What a reader of a report must know of the exported encoder."""
+    """What a reader of a report must know of the exported encoder; `aside`: tracks of the target folder."""
     how = {"head": "only a head was trained", "full": "all weights", "lora": f"LoRA of rank {config.lora.rank}"}
-    return [
+    notes = [
         *loaded.notes,
         f"fine-tuned ({how[config.mode]}) {steps} steps on {tracks} labelled tracks of {collection}, split {split}: on "
         "that collection only the test part of that split is new to it",
     ]
+    if config.adapt is not None:
+        which = f"{config.adapt.name}, weight {config.adapt.weight:g}"
+        notes.append(f"aligned ({which}) with the sound of {aside} tracks of {config.target}")
+    return notes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirclr.audio.scan import scan_files
+from mirclr.audio.scan import scan, scan_files
 from mirclr.config import PretrainConfig, nearest
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Material as Mass
@@ -39,7 +39,7 @@ class Part:
 @dataclass(frozen=True)
 class Labelled:
     """`collection` and the `split` of it; `material`, the decoded sound; its three parts, without what could not be
-    read (`quarantine`) and without a second copy of a sound in the training part."""
+    read (`quarantine`) and without a second copy of a sound in the training part. `target`: music without labels."""
 
     collection: Collection
     split: str
@@ -48,6 +48,7 @@ class Labelled:
     valid: Part
     test: Part
     quarantine: pd.DataFrame
+    target: Material | None = None
 
     @property
     def digest(self) -> str:
@@ -56,6 +57,8 @@ class Labelled:
         for part in (self.train, self.valid, self.test):
             digest.update("\n".join(part.ids).encode())
             digest.update(np.ascontiguousarray(self.collection.targets[part.rows]).tobytes())
+        if self.target is not None:
+            digest.update(self.target.collection.encode())
         return digest.hexdigest()
 
     @property
@@ -84,17 +87,24 @@ def load_for_split(dataset: str | Path, split: str | None, **reading: Any) -> Co
     return load_collection(dataset, split=None if split is None else split.partition("/")[0], **reading)
 
 
-def chosen_split(collection: Collection, name: str | None, seed: int) -> Split:
+def named_split(collection: Collection, name: str | None) -> Split:
     """The split called `name`, the first of a rule (`fold5` for `fold5/0`), or the first of all.
 
-    Without a validation part a fifth of the training part is cut off, as whole artists.
-    Raises UsageError naming the splits there are; DatasetError when the training part is by too few artists to cut.
+    Raises UsageError naming the splits there are.
     """
     names = [split.name for split in collection.splits]
     wanted = names[0] if name is None else next((n for n in names if n == name or n.startswith(f"{name}/")), None)
     if wanted is None:
         raise UsageError(f"{collection.name}: no split {name!r}.{nearest(str(name), names)}")
-    split = collection.splits[names.index(wanted)]
+    return collection.splits[names.index(wanted)]
+
+
+def chosen_split(collection: Collection, name: str | None, seed: int) -> Split:
+    """`named_split` with a validation part: where there is none, a fifth of the training part, as whole artists.
+
+    Raises UsageError as it does; DatasetError when the training part is by too few artists to cut.
+    """
+    split = named_split(collection, name)
     return split if len(split.valid) else _with_valid(collection, split, seed)
 
 
@@ -106,8 +116,26 @@ def _with_valid(collection: Collection, split: Split, seed: int) -> Split:
     return replace(split, train=np.delete(train, held), valid=train[held])
 
 
-def read_labelled(collection: Collection, split: Split, settings: PretrainConfig) -> Work[Labelled]:
-    """Scan and decode the tracks of `split`. Raises DatasetError when a part has none left, training fewer than two."""
+def read_target(folder: Path, settings: PretrainConfig) -> Work[Material]:
+    """Scan and decode music that nothing is known of: where its tags name a genre or an artist, nobody reads them.
+
+    Its quarantine is that of both. Raises UsageError when there is no such folder, DatasetError when it has fewer than
+    two readable tracks, before any is decoded.
+    """
+    found = yield from scan(folder, clip_seconds=settings.views.seconds)
+    if len(found.tracks) < 2:
+        raise DatasetError(f"target {folder}: {len(found.tracks)} readable track(s) to align with, at least 2 needed")
+    material = yield from prepare(found.tracks[["id", "path", "duration", "audio_id"]], settings)
+    return replace(material, quarantine=pd.concat([found.quarantine, material.quarantine], ignore_index=True))
+
+
+def read_labelled(
+    collection: Collection, split: Split, settings: PretrainConfig, target: Material | None = None
+) -> Work[Labelled]:
+    """Scan and decode the tracks of `split`; `target` is what `read_target` read beside them.
+
+    Raises DatasetError when a part has none left, training fewer than two.
+    """
     rows = np.concatenate([split.train, split.valid, split.test])
     paths = [Path(path) for path in collection.tracks["path"].iloc[rows]]
     found = yield from scan_files(paths, clip_seconds=settings.views.seconds)
@@ -123,8 +151,9 @@ def read_labelled(collection: Collection, split: Split, settings: PretrainConfig
                 f"{collection.name}: split {split.name}: {len(part)} readable track(s) in the {name} part, at least "
                 f"{fewest} needed; see the quarantine list"
             )
-    quarantine = pd.concat([found.quarantine, material.quarantine], ignore_index=True)
-    return Labelled(collection, split.name, material, train, valid, test, quarantine)
+    aside = [target.quarantine] if target is not None else []
+    quarantine = pd.concat([found.quarantine, material.quarantine, *aside], ignore_index=True)
+    return Labelled(collection, split.name, material, train, valid, test, quarantine, target)
 
 
 def _ids(tracks: pd.DataFrame, material: Material) -> dict[str, str]:

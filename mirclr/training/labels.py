@@ -11,8 +11,8 @@ import torch
 
 from mirclr.config import LabelsConfig
 from mirclr.datasets.collection import Collection
-from mirclr.datasets.table import load_collection
 from mirclr.errors import TrainingError, UsageError
+from mirclr.features.descriptors import Descriptors
 from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder_file import load_encoder
 from mirclr.features.extractor import Extractor
@@ -20,8 +20,10 @@ from mirclr.features.handcrafted import MfccStatistics
 from mirclr.features.vector_file import SUFFIXES, read_vectors
 from mirclr.losses.gen_supcon import mixed_labels
 from mirclr.reports import Work
+from mirclr.training.labelled import load_for_split, named_split
 
-HANDCRAFTED = "handcrafted"
+HANDCRAFTED: dict[str, type[Descriptors] | type[MfccStatistics]] = {"handcrafted": Descriptors, "mfcc": MfccStatistics}
+"""Teachers that have learned nothing, by name. A folder of such a name is given as a path: `./mfcc`."""
 
 
 def label_rows(tracks: pd.DataFrame, config: LabelsConfig, hear_s: float | None) -> Work[np.ndarray | None]:
@@ -48,13 +50,13 @@ def label_rows(tracks: pd.DataFrame, config: LabelsConfig, hear_s: float | None)
 def _own(tracks: pd.DataFrame, config: LabelsConfig) -> np.ndarray:
     """Rows of zeros and ones for the tracks of the training and validation part, NaN for all others."""
     assert config.dataset is not None
-    collection = load_collection(config.dataset, split=config.split)
+    collection = load_for_split(config.dataset, config.split)
     if collection.task == "regression":
         raise UsageError(
             f"labels.dataset {config.dataset!r} has quantities, not labels; supervised contrast needs labels"
         )
     known = np.zeros(len(collection.tracks), bool)
-    split = collection.splits[0]
+    split = named_split(collection, config.split)
     known[split.train] = known[split.valid] = True
     rows = np.where(known[:, None], _hot(collection), np.nan).astype(np.float32)
     return _matched(
@@ -86,9 +88,11 @@ def _taught(tracks: pd.DataFrame, teacher: str, hear_s: float | None) -> Work[np
     if path.suffix.lower() in SUFFIXES:
         names, rows = read_vectors(path)
         return _matched(tracks, names, rows, f"labels.teacher {teacher}")
-    extractor: Extractor = MfccStatistics() if teacher == HANDCRAFTED else load_encoder(path)
+    extractor: Extractor = HANDCRAFTED[teacher]() if teacher in HANDCRAFTED else load_encoder(path)
     done = yield from embed_tracks(extractor, tracks, max_seconds=hear_s)
     spread = done.vectors.std(axis=0)
     rows = (done.vectors - done.vectors.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    if isinstance(extractor, Descriptors):
+        rows = rows * extractor.weights
     names = [str(name) for name in done.tracks["path"]]
     return _matched(tracks, names, rows.astype(np.float32), f"labels.teacher {teacher}")

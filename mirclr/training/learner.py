@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from mirclr.config import PretrainConfig
+from mirclr.losses.leave_one_out import leave_one_out
 from mirclr.losses.table import build_loss
 from mirclr.models.embedder import Embedder
 from mirclr.models.table import build_head
@@ -24,18 +25,21 @@ Step = tuple[Tensor, Tensor]
 
 
 class Contrastive(nn.Module):
-    """Embedder and projection head: spectrograms `(B, F, N)` to projections `(B, P)`."""
+    """Embedder and projection heads: spectrograms `(B, F, N)` to projections `(B, P)`, those of the `heads` of single
+    attributes beside the shared one's: `(B, (1 + H) P)`."""
 
-    def __init__(self, embedder: Embedder, head: nn.Module) -> None:
+    def __init__(self, embedder: Embedder, head: nn.Module, heads: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
-        self.embedder, self.head = embedder, head
+        self.embedder, self.head, self.heads = embedder, head, nn.ModuleDict(heads or {})
 
     def forward(self, *spectrograms: Tensor) -> Tensor:
-        """One `(B, F, N)` or several of different lengths to `(B1 + B2 + ..., P)`."""
+        """One `(B, F, N)` or several of different lengths to `(B1 + B2 + ..., (1 + H) P)`."""
         # All embeddings through the head together: its batch norm must not tell whole crops from short ones.
         embedded = torch.cat([self.embedder.from_spectrogram(frames) for frames in spectrograms])
         projected: Tensor = self.head(embedded)
-        return projected
+        if not self.heads:
+            return projected
+        return torch.cat([projected, *(head(embedded) for head in self.heads.values())], dim=1)
 
 
 def plan_of(config: PretrainConfig) -> dict[str, Any]:
@@ -57,7 +61,9 @@ class Learner:
         torch.manual_seed(config.seed)
         embedder = Embedder(plan_of(config))
         head = build_head(config.projection.name, embedder.dim, **config.projection.options)
-        self.bare = Contrastive(embedder, head)
+        own = {name: build_head(config.projection.name, embedder.dim, **config.projection.options)
+               for name in config.views.heads}  # fmt: skip
+        self.bare = Contrastive(embedder, head, own)
         self.loss = build_loss(config.loss.name, head.dim, **config.loss.options).to(fabric.device)
         self.config, self.fabric = config, fabric
         self.transferred: TransferReport | None = None
@@ -80,8 +86,8 @@ class Learner:
     def step(self, batches: Sequence[Prepared], rate: float) -> Step:
         """One optimiser step at learning rate `rate` on the mean gradient of `batches`.
 
-        Returns the mean loss and the projections `(V, B, P)` of the last batch. A gradient that is not finite gives a
-        loss of NaN and leaves the weights alone.
+        Returns the mean loss and the shared head's projections `(V, B, P)` of the last batch. A gradient that is not
+        finite gives a loss of NaN and leaves the weights alone.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -115,7 +121,7 @@ class Learner:
             self.fabric.backward(loss / count)
         else:
             loss, z = self._backward_in_parts(parts, batch, count, at_once)
-        return loss.detach(), z.detach().cpu()
+        return loss.detach(), z[..., : self.bare.head.dim].detach().cpu()
 
     def _backward_in_parts(self, parts: list[Tensor], batch: Prepared, count: int, at_once: int) -> Step:
         with frozen_statistics(self.bare):
@@ -131,10 +137,22 @@ class Learner:
         return loss, z
 
     def _views(self, projected: Tensor, batch: Prepared) -> Tensor:
-        """`((V + L) * B, P)` to `(V + L, B, P)` of all processes' items."""
+        """`((V + L) * B, ...)` to `(V + L, B, ...)` of all processes' items."""
         return gathered(self.fabric, projected.float().unflatten(0, (-1, batch.frames.shape[1])), 1)
 
     def _loss(self, z: Tensor, batch: Prepared) -> Tensor:
+        """The objective in the shared space, or the mean of that and of its form in each attribute's space."""
+        if batch.kinds is None:
+            return self._shared_loss(z, batch)
+        views, heads = len(batch.frames), len(batch.kinds)
+        first, *others = z.split(z.shape[-1] // (1 + heads), dim=-1)
+        kinds = gathered(self.fabric, batch.kinds, 2)
+        # Each space is about whole views that differ in it; the shared one is as it would be without heads.
+        shared = self._shared_loss(torch.cat([first[: views - heads], first[views:]]), batch)
+        own = [leave_one_out(self.loss, z[:views], k, batch.groups) for z, k in zip(others, kinds, strict=True)]
+        return torch.stack([shared, *own]).mean()
+
+    def _shared_loss(self, z: Tensor, batch: Prepared) -> Tensor:
         """The objective with exactly what it wants."""
         wanted: dict[str, Tensor | None] = {"labels": batch.labels, "affinity": batch.affinity}
         if self.target is not None:

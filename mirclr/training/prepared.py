@@ -12,6 +12,8 @@ class Prepared:
     """`frames`: whole views `(V, B, F, N)`; `local`: shorter ones `(L, B, F, N')`, or None; `groups` `(B,)` or None.
 
     `labels` `(V + L, B, C)` and `affinity` `(B, B)` as in mirclr.losses.objective, where the objective wants them.
+    With H heads the last H of the whole views are theirs, and `kinds` `(H, V, B)` says which views are alike in each
+    attribute (mirclr.losses.leave_one_out).
     """
 
     frames: Tensor
@@ -19,6 +21,7 @@ class Prepared:
     local: Tensor | None = None
     labels: Tensor | None = None
     affinity: Tensor | None = None
+    kinds: Tensor | None = None
 
     @property
     def clips(self) -> int:

@@ -21,6 +21,7 @@ from mirclr.config import PretrainConfig
 from mirclr.errors import UsageError
 from mirclr.seeds import generator
 from mirclr.training.affinity import affinity_of, album_keys
+from mirclr.training.heads import kinds_of, with_shared
 from mirclr.training.learner import Learner
 from mirclr.training.material import Material
 from mirclr.training.prepared import Prepared
@@ -79,13 +80,16 @@ class Source:
         # Named by the item's own track and visit: a partner's track may serve two items, and must not draw the same.
         items = list(zip(planned.track[:, 0].tolist(), planned.visit.tolist(), strict=True))
         who = [(epoch, track, visit, view) for view in range(planned.track.shape[1]) for track, visit in items]
-        wave, spec = self._draw(self.wave, who, "wave"), self._draw(self.spec, who, "spec")
+        heads, size = self.config.views.heads, len(planned)
+        wave = with_shared(self.wave, self._draw(self.wave, who, "wave"), heads, size)
+        spec = with_shared(self.spec, self._draw(self.spec, who, "spec"), heads, size)
         return Loaded(crops, wave, spec, self._patches(who, len(planned)), planned, whole, epoch, index)
 
     def _patches(self, who: list[tuple[int, int, int, int]], items: int) -> np.ndarray:
         """`(L, B)` places of the bands that local views see; drawn only where they do not see all."""
-        local, some = self.config.views.local, self.config.views.local_bands < 1
-        places = who[len(who) - local * items :] if local and some else []
+        views = self.config.views
+        local = who[views.count * items : (views.count + views.local) * items]
+        places = local if views.local_bands < 1 else []
         drawn = [generator(self.config.seed, *place, "patch").random() for place in places]
         return np.array(drawn, np.float32).reshape(-1, items)
 
@@ -126,18 +130,20 @@ class Source:
         wants = learner.loss.wants
         labels = self._labels(loaded, device) if "labels" in wants else None
         affinity = self._affinity(loaded.whole, device) if "affinity" in wants else None
-        return Prepared(frames, groups, local, labels, affinity)
+        kinds = self._kinds(loaded, device) if self.config.views.heads else None
+        return Prepared(frames, groups, local, labels, affinity, kinds)
 
     def _parted(self, every: Tensor, loaded: Loaded, frontend: Frontend) -> tuple[Tensor, Tensor | None]:
         """Whole views, and local ones cut to their length and, with fewer than all bands, to their patch."""
         views = self.config.views
         if not views.local:
             return every, None
+        whole, local, own = every.split([views.count, views.local, len(views.heads)])
         share = views.local_seconds / views.seconds
-        local = every[views.count :, ..., : max(1, round(share * every.shape[3]))]
+        local = local[..., : max(1, round(share * every.shape[3]))]
         if views.local_bands < 1:
             local = banded(local, torch.from_numpy(loaded.patches).to(local), views.local_bands)
-        return every[: views.count], local
+        return (torch.cat([whole, own]) if len(own) else whole), local
 
     def _labels(self, loaded: Loaded, device: torch.device) -> Tensor:
         """`(V + L, B, C)`: each view has the row of the track it was cut from, mixed as its effects mixed it."""
@@ -150,6 +156,13 @@ class Source:
 
     def _drawn(self, loaded: Loaded) -> list[tuple[Chain, Drawn]]:
         return [(self.wave, loaded.wave), (self.spec, loaded.spec)]
+
+    def _kinds(self, loaded: Loaded, device: torch.device) -> Tensor:
+        """`(H, V, B)`: which of the whole views of an item are alike in the attribute of each head."""
+        views, planned = self.config.views, loaded.planned.track.T
+        rows = np.arange(planned.size).reshape(planned.shape)
+        whole = np.delete(np.arange(len(planned)), np.arange(views.count, views.count + views.local))
+        return torch.from_numpy(kinds_of(views.heads, self._drawn(loaded), rows[whole], planned[whole])).to(device)
 
     def _affinity(self, whole: Batch, device: torch.device) -> Tensor:
         views, track = self.config.views, whole.track[:, 0]

@@ -57,7 +57,8 @@ class Sampler:
     source_start_s)` in units, units and seconds; `artists`: (n,) keys of `artist_keys`, -1 for none; `clip`: units of a
     crop; `step_s`: seconds of a unit; `batch`: items per batch, all tracks when there are fewer; `count`: crops per
     item; `min_distance`: units between the centres of two crops of one track, measured in the source file, kept
-    wherever the track is long enough, else as far apart as can be; `artist_positive`: probability that the later crops
+    wherever the track is long enough, else as far apart as can be; `own`: crops after those, anywhere in the item's own
+    track; `artist_positive`: probability that the later crops
     come from another track of the same artist, when one exists; `mask_same_artist`: tracks of one artist share a group.
 
     An epoch that does not divide into batches is filled up with second visits of tracks from elsewhere in the epoch
@@ -79,6 +80,7 @@ class Sampler:
         batch: int,
         count: int = 2,
         min_distance: float = 0,
+        own: int = 0,
         artist_positive: float = 0.0,
         mask_same_artist: bool = True,
     ) -> None:
@@ -86,12 +88,13 @@ class Sampler:
         _check("batch", batch, 2)
         _check("count", count, 1)
         _check("min_distance", min_distance, 0)
+        _check("own", own, 0)
         _check("artist_positive", artist_positive, 0, 1)
         if not len(ids) == len(spans) == len(artists):
             raise ValueError(f"{len(ids)} tracks, spans of {len(spans)} and artists of {len(artists)}")
         self.seed, self.ids, self.artists = seed, list(ids), np.asarray(artists, np.int64)
         self.timelines = [Timeline.of(pieces, clip, step_s, i) for i, pieces in zip(ids, spans, strict=True)]
-        self.count, self.min_distance = count, math.ceil(min_distance)
+        self.count, self.min_distance, self.own = count, math.ceil(min_distance), own
         self.artist_positive, self.mask_same_artist = artist_positive, mask_same_artist
         self.batch = min(batch, len(self.ids))
         self._tracks_of = _tracks_by_artist(self.artists)
@@ -129,6 +132,12 @@ class Sampler:
     def _item(self, epoch: int, track: int, visit: int) -> tuple[list[int], list[int]]:
         """The tracks and starts of the crops of one item."""
         rng = generator(self.seed, epoch, self.ids[track], visit)
+        tracks, starts = self._crops(track, rng)
+        own = self.timelines[track].draw(rng, self.own) if self.own else []
+        return tracks + [track] * self.own, starts + own
+
+    def _crops(self, track: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        """The tracks and starts of the `count` crops that belong together."""
         other = self._other_track(track, rng) if self.count > 1 else track
         if other == track:
             return [track] * self.count, self.timelines[track].draw(rng, self.count, self.min_distance)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirclr.augment.attributes import ATTRIBUTES, OFTEN, STRONG, changed_by, shaped
+from mirclr.augment.attributes import ATTRIBUTES, OFTEN, STRONG, changed_by, head_problems, shaped
 from mirclr.augment.table import EFFECTS, build_chain
 from mirclr.config import AugmentConfig
 
@@ -120,3 +120,17 @@ def test_unknown_effects_are_left_to_the_chain_builder() -> None:
 def test_what_cannot_be_is_said_in_words(keep: list[str], ignore: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         shaped(DEFAULT, keep, ignore)
+
+
+def test_a_head_needs_an_effect_that_two_views_can_share() -> None:
+    assert head_problems(DEFAULT, ["tempo", "key", "timbre", "loudness"]) == []
+    masks = {"spec": [{"name": "time_mask"}], "wave": [{"name": "time_stretch"}]}
+    assert head_problems(masks, ["content", "tempo"]) == []
+    assert head_problems(DEFAULT, ["content", "order"]) == [
+        "nothing in the chain changes order: there is nothing to tell apart",
+        "background_mix changes content by another item of the batch, which two views cannot share; leave it out",
+    ]
+    assert head_problems(DEFAULT, ["key", "kee", "key"]) == [
+        "no attribute 'kee'. Did you mean 'key'?",
+        "key is given twice",
+    ]

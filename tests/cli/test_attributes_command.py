@@ -1,4 +1,4 @@
-"""`mirclr pretrain --keep --ignore` as typed: the chain in config.json, what is said, what is refused."""
+"""`mirclr pretrain --keep --ignore --heads` as typed: the chain in config.json, what is said, what is refused."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def test_the_chain_of_the_run_is_in_its_config_and_the_same_words_resume_it(tmp_
     assert chain(tmp_path) == first
 
 
+def test_heads_leave_the_chain_as_it_is_and_the_story_names_them(tmp_path: Path) -> None:
+    tone_folder(tmp_path / "music")
+    done = pretrain(tmp_path, "--steps", "2", "--heads", "tempo,key", *SMALL)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["views"]["heads"] == ["tempo", "key"]
+    assert {"time_warp", "frequency_shift"} <= set(chain(tmp_path))
+    story = json.loads((tmp_path / "run" / "encoder" / "encoder.json").read_text())["story"]
+    assert "heads of their own for tempo, key: the embedding tells them apart" in story["notes"]
+    again = pretrain(tmp_path, "--steps", "3", "--resume")
+    assert again.exit_code == 0, again.stderr
+
+
 def test_contradictions_are_usage_errors_before_anything_is_written(tmp_path: Path) -> None:
     tone_folder(tmp_path / "music")
     for words, said in [
@@ -47,6 +59,11 @@ def test_contradictions_are_usage_errors_before_anything_is_written(tmp_path: Pa
         (["--keep", "rhythm"], "no attribute 'rhythm'"),
         (["--keep", "order"], "nothing in the chain changes order"),
         (["--keep", "lodness,timbr"], "2 mistake(s)"),
+        (["--heads", "tempoo"], "views.heads: no attribute 'tempoo'. Did you mean 'tempo'?"),
+        (["--heads", "order"], "views.heads: nothing in the chain changes order"),
+        (["--heads", "tempo", "--keep", "tempo"], "tempo cannot be kept and have a head"),
+        (["--set", "views.heads=[key]", "--ignore", "key"], "key cannot be ignored and have a head"),
+        (["--heads", "key", "--set", "loss.name=simsiam"], "loss simsiam cannot serve them"),
     ]:
         done = pretrain(tmp_path, *words)
         assert (done.exit_code, said in done.stderr) == (2, True), done.stderr

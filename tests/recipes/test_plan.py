@@ -166,6 +166,17 @@ def test_a_named_option_may_be_a_name_and_every_file_of_a_list_is_looked_for(tmp
     assert set(step.reads) == {"dataset", "encoder.0"}
 
 
+def test_the_files_of_a_configuration_are_looked_for_and_its_names_are_not(tmp_path: Path) -> None:
+    told = "labels: {dataset: gtzan, teacher: TEACHER}, start: {source: START}"
+    text = HEAD + f'steps: [{{run: train, with: {{config: {{{told}}}, output: "${{out}}/run"}}}}]'
+    missing = text.replace("TEACHER", f"{tmp_path}/a").replace("START", f"{tmp_path}/b")
+    found = mistakes(tmp_path, missing)
+    assert [line.split(":")[0] for line in found] == ["train.config.start.source", "train.config.labels.teacher"]
+    (tmp_path / "b").write_text("x")
+    step = plan_of(tmp_path, text.replace("TEACHER", "handcrafted").replace("START", f"{tmp_path}/b")).steps[0]
+    assert step.reads == {"config.start.source": tmp_path / "b"}
+
+
 def test_an_input_without_a_value_is_one_mistake_and_not_one_in_every_step(tmp_path: Path) -> None:
     text = GOOD.replace('default: "${out}/made"', "required: true").replace("unless: audio, ", "")
     assert mistakes(tmp_path, text) == ["inputs.audio: needs a value (a folder): give --set audio=..."]

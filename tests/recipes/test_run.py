@@ -179,6 +179,15 @@ def test_every_file_of_a_list_makes_a_step_out_of_date(tmp_path: Path) -> None:
     assert kitchen.cook() == ["judge"]
 
 
+def test_what_a_teacher_made_anew_has_taught_is_learned_again(tmp_path: Path) -> None:
+    taught = '{run: train, with: {config: {labels: {teacher: "${out}/made"}}, output: "${out}/student"}}'
+    copied = '{run: copy, with: {source: "${out}/made", output: "${out}/copy.txt"}}'
+    kitchen = Kitchen(tmp_path, TEXT.replace(copied, taught))
+    assert (kitchen.cook(), kitchen.cook()) == (["make", "train"], [])
+    assert kitchen.cook("make.text=other") == ["make", "train"]
+    assert kitchen.cook("make.text=other", "train.config.seed=1") == ["train"]
+
+
 def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     kitchen = Kitchen(tmp_path, TEXT)
     kitchen.out.write_text("a file")

@@ -65,6 +65,12 @@ def test_every_path_a_shipped_recipe_reads_is_an_input_or_made_by_an_earlier_ste
             assert option in step.names or path == folder or made[0] in path.parents, (step.id, option)
 
 
+def test_the_page_on_recipes_lists_every_recipe_and_every_step() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    listed = re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted([*shipped(), "run", *STEPS])  # `run` is the head of the second table
+
+
 @pytest.mark.parametrize("name", list(STEPS))
 def test_every_step_says_what_it_writes(name: str) -> None:
     marks = marked(STEPS[name]).values()

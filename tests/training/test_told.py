@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from mirclr.cli.main import main
 from mirclr.config import LabelsConfig, dump
 from mirclr.errors import UsageError
+from mirclr.features.descriptors import Descriptors
 from mirclr.features.vector_file import read_vectors, write_vectors
 from mirclr.reports import finish
 from mirclr.training.affinity import affinity_of, album_keys
@@ -52,6 +53,27 @@ def test_labels_of_the_training_part_alone_are_told(home: Path) -> None:
     assert rows.shape == (8, 2)
     assert np.isnan(rows).all(1).tolist() == [False] * 4 + [True] * 4
     np.testing.assert_array_equal(rows[:4], [[1, 0], [0, 1], [1, 0], [0, 1]])
+
+
+def test_labels_of_any_split_are_told_by_its_name(home: Path) -> None:
+    table = pd.read_csv(home / "labels.csv").assign(fold=[0, 0, 1, 1, 2, 2])
+    table.to_csv(home / "folds.csv", index=False)
+    tracks = pd.DataFrame({"path": sorted(str(p) for p in (home / "music").iterdir())})
+    for split, tested in (("fold", 0), ("fold/0", 0), ("fold/2", 2)):
+        rows = finish(label_rows(tracks, LabelsConfig(dataset=str(home / "folds.csv"), split=split), None))
+        assert np.isnan(rows).all(1).tolist() == [fold == tested for fold in (0, 0, 1, 1, 2, 2)] + [True, True]
+    with pytest.raises(UsageError, match=r"no split 'fold/7'. Did you mean 'fold/"):
+        finish(label_rows(tracks, LabelsConfig(dataset=str(home / "folds.csv"), split="fold/7"), None))
+
+
+def test_handcrafted_descriptors_teach_timbre_harmony_and_rhythm_alike(home: Path) -> None:
+    tracks = pd.DataFrame({"path": sorted(str(p) for p in (home / "music").iterdir())})
+    rows = finish(label_rows(tracks, LabelsConfig(teacher="handcrafted"), None))
+    blocks = np.split(rows, np.cumsum(Descriptors().blocks)[:-1], axis=1)
+    lengths = [(block**2).sum(axis=1).mean() for block in blocks]
+    np.testing.assert_allclose(lengths, 1, rtol=0.05)  # less where a number is the same for all tracks
+    plain = finish(label_rows(tracks, LabelsConfig(teacher="mfcc"), None))
+    assert plain.shape == (8, blocks[0].shape[1])
 
 
 def test_labels_choose_an_objective_that_reads_them_and_the_story_says_so(home: Path) -> None:

@@ -193,8 +193,9 @@ class BudgetConfig(Strict):
 class PretrainConfig(Strict):
     """Everything `mirclr pretrain` reads.
 
-    `hold_out`: share of tracks kept for the held-out retrieval curve; `workers`: threads that read ahead (0: none);
-    `threads`: threads of torch (None: its own choice).
+    `vector`: what the exported encoder gives, its features or their projection, the space that was trained (`mirclr
+    finetune` begins with the features); `hold_out`: share of tracks kept for the held-out retrieval curve; `workers`:
+    threads that read ahead (0: none); `threads`: threads of torch (None: its own choice).
     """
 
     seed: int = Field(0, ge=0)
@@ -209,6 +210,7 @@ class PretrainConfig(Strict):
     normalise: Part = Part(name="fitted")
     encoder: Part = Part(name="resnet")
     projection: Part = Part(name="mlp")
+    vector: Literal["features", "projection"] = "projection"
     loss: Part = Part(name="dcl")
     optim: OptimConfig = OptimConfig()
     budget: BudgetConfig = BudgetConfig()

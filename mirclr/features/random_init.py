@@ -12,10 +12,12 @@ def random_encoder(like: EncoderExtractor, seed: int) -> EncoderExtractor:
     """The architecture, frontend and input normalisation of `like` with random weights drawn from `seed`.
 
     It keeps the normalisation that was fitted on the training data: without it the twin would be weaker for a reason
-    that has nothing to do with learning.
+    that has nothing to do with learning. It gives the encoder's features even where `like` gives projections: a random
+    projection of them is only worse.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        twin = Embedder(like.embedder.plan)
+        plan = like.embedder.plan
+        twin = Embedder({key: plan[key] for key in plan if key not in ("projection", "vector")})
     twin.normalise.load_state_dict(like.embedder.normalise.state_dict())
     return EncoderExtractor(twin, name=f"random-init (seed {seed})", device=str(like.device))

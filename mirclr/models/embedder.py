@@ -1,4 +1,5 @@
-"""Frontend, compression, normalisation and encoder in one module: what is exported, and what all after training use."""
+"""Frontend, compression, normalisation, encoder and projection in one module: what is exported, and what all after
+training use."""
 
 from __future__ import annotations
 
@@ -7,16 +8,24 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from mirclr.models.table import build_compression, build_encoder, build_frontend, build_normalisation
+from mirclr.models.table import build_compression, build_encoder, build_frontend, build_head, build_normalisation
+
+VECTORS = ("features", "projection")
+"""What an embedder may give."""
 
 
 class Embedder(nn.Module):
     """Samples or the frontend's frames to embeddings: compress, normalise, encode.
 
     `plan` is plain data that rebuilds it: `{"sample_rate": Hz, "clip_seconds": s, "frontend": {"name": ..., ...},
-    "compression": ..., "normalise": ..., "encoder": ...}`; without `compression` it is "log", without `normalise`
-    "fitted". Attributes: `plan`, `dim`, `clip_frames`, the frames of one clip.
+    "compression": ..., "normalise": ..., "encoder": ..., "projection": ..., "vector": "features" or "projection"}`.
+    Without `compression` it is "log", without `normalise` "fitted"; without `projection` there is none, and the vector
+    is the encoder's features. Attributes: `plan`, `dim`, the size of a vector, `clip_frames`, the frames of one clip.
+
+    The features are all that the encoder knows, for tasks it was not trained for. The projection, of length 1, is the
+    space its objective made: in it the very music that was trained on is compared best.
 
     Effects on spectrograms come before the compression, where gain is addition.
 
@@ -34,7 +43,11 @@ class Embedder(nn.Module):
         self.normalise = build_normalisation(bands=bands, least=least, **plan.get("normalise", {"name": "fitted"}))
         self.encoder = build_encoder(bands=bands, **plan["encoder"])
         self._check_domains()
-        self.dim = self.encoder.dim
+        projection = plan.get("projection")
+        self.project = None if projection is None else build_head(inputs=self.encoder.dim, **projection)
+        self.vector = plan.get("vector", "features")
+        self._check_vector()
+        self.dim = self.encoder.dim if self.project is None or self.vector == "features" else self.project.dim
         self.clip_frames = max(1, round(plan["clip_seconds"] * plan["sample_rate"] / self.frontend.hop))
 
     def _check_domains(self) -> None:
@@ -46,6 +59,12 @@ class Embedder(nn.Module):
         if domain not in self.compress.domains:
             raise ValueError(f"{gives}, but compression {self.plan['compression']['name']!r} takes spectrograms")
 
+    def _check_vector(self) -> None:
+        if self.vector not in VECTORS:
+            raise ValueError(f"vector must be one of {', '.join(VECTORS)}, got {self.vector!r}")
+        if self.vector == "projection" and self.project is None:
+            raise ValueError("vector 'projection' needs a projection")
+
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Fit the normalisation on `batches` `(B, F, N)` as the frontend gives them, compressed as they will be.
 
@@ -54,10 +73,25 @@ class Embedder(nn.Module):
         with torch.no_grad():
             self.normalise.fit(self.compress(batch) for batch in batches)
 
+    def features(self, frames: Tensor) -> Tensor:
+        """The frontend's frames `(B, F, N)` to the encoder's features `(B, C)`."""
+        features: Tensor = self.encoder(self.normalise(self.compress(frames)))
+        return features
+
     def from_spectrogram(self, frames: Tensor) -> Tensor:
-        """The frontend's frames `(B, F, N)` to `(B, D)`."""
-        embedding: Tensor = self.encoder(self.normalise(self.compress(frames)))
-        return embedding
+        """The frontend's frames `(B, F, N)` to vectors `(B, D)`: features, or projections of length 1."""
+        features = self.features(frames)
+        if self.vector == "features":
+            return features
+        assert self.project is not None
+        return functional.normalize(self.project(features).float(), dim=1)
+
+    def bare(self) -> Embedder:
+        """The same weights without the projection: what other objectives and tasks begin with. Shares its tensors."""
+        kept = {key: value for key, value in self.plan.items() if key not in ("projection", "vector")}
+        twin = Embedder(kept)
+        twin.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("project.")}, assign=True)
+        return twin
 
     def forward(self, samples: Tensor) -> Tensor:
         """`(B, T)` samples in -1..1 to `(B, D)`."""

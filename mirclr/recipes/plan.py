@@ -177,7 +177,7 @@ def _with_paths(spec: StepSpec, function: StepFunction, options: Strict) -> Step
 
 
 def _paths_of(name: str, value: Any) -> Iterator[tuple[str, Path]]:
-    """(place, path) of an option: `encoder`, `encoder.0` and on when it is a list, `config.start.source` and its like."""
+    """(place, path) of an option: `encoder`, `encoder.0` and on when it is a list, `config.start.source` and such."""
     if isinstance(value, PretrainConfig):
         yield from ((f"{name}.{key}", path) for key, path in _files_of(value))
         return

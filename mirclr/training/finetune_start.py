@@ -120,7 +120,7 @@ def _head(collection: Collection, config: FinetuneConfig, inputs: int) -> TaskHe
 def _loaded(config: FinetuneConfig) -> Loaded:
     if config.plan is None:
         extractor = load_encoder(_source(config), "cpu")
-        return Loaded(extractor.embedder, trained=True, normalised=True, notes=extractor.notes)
+        return Loaded(extractor.embedder.bare(), trained=True, normalised=True, notes=extractor.notes)
     embedder = Embedder(plan_data(config.plan))
     if config.encoder is None:
         return Loaded(embedder, trained=False, normalised=False)

@@ -28,15 +28,16 @@ class Contrastive(nn.Module):
     """Embedder and projection heads: spectrograms `(B, F, N)` to projections `(B, P)`, those of the `heads` of single
     attributes beside the shared one's: `(B, (1 + H) P)`."""
 
-    def __init__(self, embedder: Embedder, head: nn.Module, heads: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(self, embedder: Embedder, heads: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
-        self.embedder, self.head, self.heads = embedder, head, nn.ModuleDict(heads or {})
+        self.embedder, self.heads = embedder, nn.ModuleDict(heads or {})
 
     def forward(self, *spectrograms: Tensor) -> Tensor:
         """One `(B, F, N)` or several of different lengths to `(B1 + B2 + ..., (1 + H) P)`."""
         # All embeddings through the head together: its batch norm must not tell whole crops from short ones.
-        embedded = torch.cat([self.embedder.from_spectrogram(frames) for frames in spectrograms])
-        projected: Tensor = self.head(embedded)
+        embedded = torch.cat([self.embedder.features(frames) for frames in spectrograms])
+        assert self.embedder.project is not None
+        projected: Tensor = self.embedder.project(embedded)
         if not self.heads:
             return projected
         return torch.cat([projected, *(head(embedded) for head in self.heads.values())], dim=1)
@@ -51,6 +52,8 @@ def plan_of(config: PretrainConfig) -> dict[str, Any]:
         "compression": {"name": config.compression.name, **config.compression.options},
         "normalise": {"name": config.normalise.name, **config.normalise.options},
         "encoder": {"name": config.encoder.name, **config.encoder.options},
+        "projection": {"name": config.projection.name, **config.projection.options},
+        "vector": config.vector,
     }
 
 
@@ -60,11 +63,12 @@ class Learner:
     def __init__(self, config: PretrainConfig, fabric: Fabric) -> None:
         torch.manual_seed(config.seed)
         embedder = Embedder(plan_of(config))
-        head = build_head(config.projection.name, embedder.dim, **config.projection.options)
-        own = {name: build_head(config.projection.name, embedder.dim, **config.projection.options)
+        own = {name: build_head(config.projection.name, embedder.encoder.dim, **config.projection.options)
                for name in config.views.heads}  # fmt: skip
-        self.bare = Contrastive(embedder, head, own)
-        self.loss = build_loss(config.loss.name, head.dim, **config.loss.options).to(fabric.device)
+        self.bare = Contrastive(embedder, own)
+        assert embedder.project is not None
+        self.projected = embedder.project.dim  # of one space
+        self.loss = build_loss(config.loss.name, self.projected, **config.loss.options).to(fabric.device)
         self.config, self.fabric = config, fabric
         self.transferred: TransferReport | None = None
         self.model, self.optimiser = fabric.setup(self.bare, build_optimiser(self._named(), config.optim))
@@ -121,7 +125,7 @@ class Learner:
             self.fabric.backward(loss / count)
         else:
             loss, z = self._backward_in_parts(parts, batch, count, at_once)
-        return loss.detach(), z[..., : self.bare.head.dim].detach().cpu()
+        return loss.detach(), z[..., : self.projected].detach().cpu()
 
     def _backward_in_parts(self, parts: list[Tensor], batch: Prepared, count: int, at_once: int) -> Step:
         with frozen_statistics(self.bare):

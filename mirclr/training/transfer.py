@@ -64,7 +64,8 @@ def transfer(embedder: Embedder, source: Path, key_map: Path | None, allow_parti
     `source`: a run folder, its `encoder/`, a checkpoint of ours, or a safetensors file of any origin. `key_map`: YAML,
     `theirs: ours`. A name on the left that is one of theirs is that one; otherwise it is a regular expression that has
     to match a whole name, with its groups as `\\1` on the right. The first that matches counts, names that none matches
-    stay, and those mapped to nothing (`fc.*: null`) are left out on purpose.
+    stay, and those mapped to nothing (`fc.*: null`) are left out on purpose. A projection comes along where it fits. One
+    that does not is left out like these, one that is not there begins at random: objectives make their own.
 
     Raises CheckpointError when the source cannot be read, when nothing fits, and, unless `allow_partial`, when anything
     does not; ConfigError on a key map that is not one. Then `embedder` is as it was.
@@ -72,9 +73,14 @@ def transfer(embedder: Embedder, source: Path, key_map: Path | None, allow_parti
     theirs = _tensors(source)
     renamed, dropped = _renamed(theirs, key_map)
     ours = embedder.state_dict()
+    own = {name: t for name, t in renamed.items() if not _of_a_projection(name)}
+    others = {name: t for name, t in renamed.items() if _of_a_projection(name)}
+    if all(name in ours and ours[name].shape == t.shape for name, t in others.items()):
+        own |= others
+    renamed, dropped = own, [*dropped, *(name for name in others if name not in own)]
     fits = {name: t for name, t in renamed.items() if name in ours and ours[name].shape == t.shape}
-    # Only batch norm that averages over all batches reads this count, and older state dicts lack it.
-    wanted = [name for name in ours if name not in renamed and not name.endswith("num_batches_tracked")]
+    # Only batch norm that averages over all batches reads its count, and older state dicts lack it.
+    wanted = [name for name in ours if name not in renamed and not _optional(name)]
     report = TransferReport(
         source=str(source),
         loaded=tuple(sorted(fits)),
@@ -91,6 +97,14 @@ def transfer(embedder: Embedder, source: Path, key_map: Path | None, allow_parti
         raise CheckpointError(_refusal(report))
     embedder.load_state_dict({**ours, **fits})
     return report
+
+
+def _of_a_projection(name: str) -> bool:
+    return name.startswith("project.")
+
+
+def _optional(name: str) -> bool:
+    return name.endswith("num_batches_tracked") or _of_a_projection(name)
 
 
 def _refusal(report: TransferReport) -> str:

@@ -1,4 +1,8 @@
-"""Projection heads: the loss sees their output, all else sees the encoder's (SimCLR, arXiv 2002.05709, sec. 4.2)."""
+"""Projection heads: the loss sees their output, and an exported encoder gives it or the features before it.
+
+For another task the features are the better ones (SimCLR, arXiv 2002.05709, sec. 4.2): a head drops what its objective
+does not need. For comparing music of the kind that was trained on, its output is the space made for just that.
+"""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def transfer(embedder: Embedder, source: Path, key_map: Path | None, allow_parti
     `source`: a run folder, its `encoder/`, a checkpoint of ours, or a safetensors file of any origin. `key_map`: YAML,
     `theirs: ours`. A name on the left that is one of theirs is that one; otherwise it is a regular expression that has
     to match a whole name, with its groups as `\\1` on the right. The first that matches counts, names that none matches
-    stay, and those mapped to nothing (`fc.*: null`) are left out on purpose. A projection comes along where it fits. One
-    that does not is left out like these, one that is not there begins at random: objectives make their own.
+    stay, and those mapped to nothing (`fc.*: null`) are left out on purpose. A projection comes along where it fits;
+    if not, it is left out likewise, and without one ours begins at random: objectives make their own.
 
     Raises CheckpointError when the source cannot be read, when nothing fits, and, unless `allow_partial`, when anything
     does not; ConfigError on a key map that is not one. Then `embedder` is as it was.

@@ -89,7 +89,8 @@ class Embedder(nn.Module):
     def bare(self) -> Embedder:
         """The same weights without the projection: what other objectives and tasks begin with. Shares its tensors."""
         kept = {key: value for key, value in self.plan.items() if key not in ("projection", "vector")}
-        twin = Embedder(kept)
+        with torch.random.fork_rng(devices=[]):  # the weights it begins with are thrown away
+            twin = Embedder(kept)
         twin.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("project.")}, assign=True)
         return twin
 

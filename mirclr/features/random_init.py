@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mirclr.features.encoder import EncoderExtractor
-from mirclr.models.embedder import Embedder
+from mirclr.models.embedder import Embedder, features_only
 
 
 def random_encoder(like: EncoderExtractor, seed: int) -> EncoderExtractor:
@@ -17,7 +17,6 @@ def random_encoder(like: EncoderExtractor, seed: int) -> EncoderExtractor:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        plan = like.embedder.plan
-        twin = Embedder({key: plan[key] for key in plan if key not in ("projection", "vector")})
+        twin = Embedder(features_only(like.embedder.plan))
     twin.normalise.load_state_dict(like.embedder.normalise.state_dict())
     return EncoderExtractor(twin, name=f"random-init (seed {seed})", device=str(like.device))

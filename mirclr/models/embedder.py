@@ -3,6 +3,7 @@ training use."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ from mirclr.models.table import build_compression, build_encoder, build_frontend
 
 VECTORS = ("features", "projection")
 """What an embedder may give."""
+
+
+def features_only(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan of the same embedder without a projection."""
+    return {key: value for key, value in plan.items() if key not in ("projection", "vector")}
 
 
 class Embedder(nn.Module):
@@ -87,11 +93,10 @@ class Embedder(nn.Module):
         return functional.normalize(self.project(features).float(), dim=1)
 
     def bare(self) -> Embedder:
-        """The same weights without the projection: what other objectives and tasks begin with. Shares its tensors."""
-        kept = {key: value for key, value in self.plan.items() if key not in ("projection", "vector")}
-        with torch.random.fork_rng(devices=[]):  # the weights it begins with are thrown away
-            twin = Embedder(kept)
-        twin.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("project.")}, assign=True)
+        """A copy that gives the features and has no projection: what other objectives and tasks begin with."""
+        twin = copy.deepcopy(self)
+        twin.plan = features_only(self.plan)
+        twin.project, twin.vector, twin.dim = None, "features", self.encoder.dim
         return twin
 
     def forward(self, samples: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from mirclr.config import PretrainConfig, ViewsConfig
 from mirclr.errors import ConfigError
 from mirclr.losses.leave_one_out import refusal
 from mirclr.losses.table import LOSSES, build_loss
-from mirclr.models.embedder import Embedder
+from mirclr.models.embedder import Embedder, features_only
 from mirclr.models.table import FRONTENDS, build_head
 from mirclr.training.learner import plan_of
 
@@ -24,7 +24,7 @@ def _attempt(problems: list[str], place: str, make: object, *args: object, **opt
 def check_config(config: PretrainConfig, source: str) -> None:
     """Raises ConfigError listing every part that cannot be built; `source` names the file or command."""
     problems: list[str] = []
-    _attempt(problems, "frontend/encoder", Embedder, plan_of(config))
+    _attempt(problems, "frontend/encoder", Embedder, features_only(plan_of(config)))
     _attempt(problems, "projection", build_head, config.projection.name, 8, **config.projection.options)
     _attempt(problems, "loss", build_loss, config.loss.name, **config.loss.options)
     for domain in ("wave", "spec"):

@@ -45,6 +45,7 @@ def test_features_are_given_where_they_are_asked_for_and_by_the_bare_embedder() 
     bare = made.bare()
     assert (made.dim, bare.dim, bare.project) == (24, 24, None)
     assert "projection" not in bare.plan
+    assert not any(module.training for module in bare.modules()), "in the mode it was in"
     torch.testing.assert_close(made.from_spectrogram(frames()), made.features(frames()), rtol=0, atol=0)
     torch.testing.assert_close(bare.eval().from_spectrogram(frames()), made.features(frames()), rtol=0, atol=0)
 

@@ -12,11 +12,9 @@ same-artist R@1 and artist-filtered precision@10, means over seeds, and the pair
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mirclr.audio.scan import scan
@@ -24,10 +22,8 @@ from mirclr.config import AugmentConfig, PretrainConfig, merged, validate
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.table import load_collection
 from mirclr.evaluation.bootstrap import interval
-from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.judge import Judge, Judged, mean_of
-from mirclr.evaluation.retrieval import Ground
-from mirclr.features.embed import embed_tracks
+from mirclr.evaluation.subject import every_vector
 from mirclr.features.encoder_file import load_encoder
 from mirclr.reports import finish
 from mirclr.training.pretrain import pretrain
@@ -60,10 +56,7 @@ def judged(collection: Collection, run: Path, over: dict[str, Any], judge: Judge
     if not (run / "encoder" / "encoder.json").is_file():
         tracks = finish(scan(collection.root)).tracks
         finish(pretrain(tracks, config, run, resume=True))
-    done = finish(embed_tracks(load_encoder(run), collection.tracks, workers=1))
-    if len(done.quarantine):
-        sys.exit(f"{len(done.quarantine)} file(s) of the collection cannot be read; see `mirclr data check`")
-    return judge.row(done.vectors)
+    return judge.row(every_vector(collection, load_encoder(run), workers=1))
 
 
 def cell(row: Judged, key: str, base: Judged | None) -> str:
@@ -88,9 +81,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     collection = load_collection(args.collection)
-    labels = np.asarray(collection.targets)
-    problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
-    judge = Judge(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
+    judge = Judge.of(collection)
     base: Judged | None = None
     print("variant\t" + "\t".join(KEYS), flush=True)
     for name in args.only:

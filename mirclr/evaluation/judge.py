@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mirclr.datasets.collection import Collection
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
 from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
 from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
@@ -54,6 +55,13 @@ class Judge:
         every = np.ones((1, len(tested)), np.float32)
         by_fold = (folds == np.arange(len(problem.splits))[:, None]).astype(np.float32)
         self._weights = np.concatenate([every, by_fold, track_weights(problem.groups[tested], draws, seed)])
+
+    @classmethod
+    def of(cls, collection: Collection) -> Judge:
+        """The judge of a whole collection, over its own splits."""
+        labels = np.asarray(collection.targets)
+        problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
+        return cls(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
 
     def row(self, vectors: np.ndarray) -> Judged:
         """Judge `(N, D)` vectors by probes and by retrieval. Raises DatasetError as `predict_splits` does."""

@@ -17,9 +17,9 @@ from mirclr.datasets.splits import Split
 from mirclr.errors import DatasetError
 from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.retrieval import Ground
-from mirclr.features.embed import Embedded
+from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor, track_vector
-from mirclr.reports import Work
+from mirclr.reports import Work, finish
 
 Embed = Callable[[Extractor, pd.DataFrame], Work[Embedded]]
 
@@ -46,6 +46,19 @@ class Together:
         """`(N, D1 + D2 + ...)` to `(N, Di)` for each extractor by name."""
         ends = np.cumsum([member.dim for member in self.extractors.values()])
         return dict(zip(self.extractors, np.split(vectors, ends[:-1], axis=1), strict=True))
+
+
+def every_vector(collection: Collection, extractor: Extractor, workers: int | None = None) -> np.ndarray:
+    """`(N, D)` vectors of all tracks of a collection, for comparisons that must judge the same ones each time.
+
+    Raises DatasetError when a file cannot be read.
+    """
+    done = finish(embed_tracks(extractor, collection.tracks, workers=workers))
+    if len(done.quarantine):
+        raise DatasetError(
+            f"{len(done.quarantine)} file(s) of {collection.name} cannot be read; see `mirclr data check`"
+        )
+    return done.vectors
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch.nn import functional
 
-from mirclr import __version__
 from mirclr.errors import CheckpointError, UsageError
-from mirclr.features.encoder_file import digest_of, read_tensors
+from mirclr.features.described import Kind
 from mirclr.features.extractor import Extractor
-from mirclr.files import write_atomic
 from mirclr.models.joint import TEXT, JointSpace
 from mirclr.models.text import words_of
 
-FORMAT = 1
-WEIGHTS, PLAN = "joint.safetensors", "joint.json"
+PARTS = {"plan": dict, "encoder": dict, "story": dict, "digest": str}
+JOINT = Kind("joint", "a joint space", "align", "align", 1, PARTS)
 BLOCK = 4096  # tracks projected at a time
 
 
@@ -80,16 +76,8 @@ class SavedJoint:
 
 
 def save_joint(folder: Path, space: JointSpace, encoder: Bound, story: Mapping[str, Any]) -> None:
-    """Write `space`, which hears by `encoder`, to `folder`; `story` is JSON for people.
-
-    The plan is written last: a folder without it is no joint space yet, and its digest ties the two files together.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in space.state_dict().items()}
-    about = {"format": FORMAT, "mirclr": __version__, "plan": space.plan, "encoder": vars(encoder),
-             "story": dict(story), "digest": digest_of(tensors)}  # fmt: skip
-    write_atomic(folder / WEIGHTS, save(tensors))
-    write_atomic(folder / PLAN, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    """Write `space`, which hears by `encoder`, to `folder`; `story` is JSON for people."""
+    JOINT.write(folder, space.state_dict(), {"plan": space.plan, "encoder": vars(encoder), "story": dict(story)})
 
 
 def load_joint(path: str | Path) -> SavedJoint:
@@ -98,33 +86,11 @@ def load_joint(path: str | Path) -> SavedJoint:
     Raises CheckpointError, naming the file and what to do, when it is missing, damaged, of another format, or does not
     fit the plan beside it.
     """
-    place = Path(path)
-    folder = next((f for f in (place / "joint", place) if (f / PLAN).is_file()), None)
-    if folder is None:
-        raise CheckpointError(f"{place}: no joint space here (no joint/{PLAN}); give the folder that `align -o` wrote")
-    about = _about(folder / PLAN)
-    tensors, _ = read_tensors(folder / WEIGHTS)
-    if digest_of(tensors) != about["digest"]:
-        raise CheckpointError(f"{folder / WEIGHTS}: its bytes are not those {PLAN} describes; restore or align again")
+    about, tensors, file = JOINT.read(Path(path))
     try:
         space = JointSpace(about["plan"])
         space.load_state_dict(tensors)
         encoder = Bound(**about["encoder"])
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{folder / WEIGHTS}: does not fit the space it describes: {error}") from error
-    return SavedJoint(space, encoder, about["story"], folder)
-
-
-def _about(path: Path) -> dict[str, Any]:
-    """The description beside the weights, checked for its format."""
-    try:
-        about = json.loads(path.read_bytes())
-        if about["format"] != FORMAT:
-            raise CheckpointError(
-                f"{path}: joint format {about['format']}, this mirclr reads {FORMAT}; install the version that wrote "
-                f"it ({about.get('mirclr')}) or align again"
-            )
-        known = {name: dict(about[name]) for name in ("plan", "encoder", "story")}
-        return {**known, "digest": str(about["digest"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a joint space's description ({error!r}); restore or align again") from error
+        raise CheckpointError(f"{file}: does not fit the space it describes: {error}") from error
+    return SavedJoint(space, encoder, about["story"], file.parent)

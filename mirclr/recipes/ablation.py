@@ -23,9 +23,8 @@ from mirclr.audio.processes import Lost, in_processes
 from mirclr.config import BudgetConfig, PretrainConfig
 from mirclr.datasets.collection import Collection
 from mirclr.errors import AudioError, DatasetError, TrainingError
-from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.judge import Judge, Judged, Measure
-from mirclr.evaluation.retrieval import Ground
+from mirclr.evaluation.subject import every_vector
 from mirclr.files import write_atomic
 from mirclr.recipes.ablation_rows import Row
 from mirclr.reports import Progress, Work, finish
@@ -210,25 +209,14 @@ def _seconds_per_step(tracks: pd.DataFrame, config: PretrainConfig, seconds: flo
 
 def _judged(exam: Exam, extractor: Extractor) -> Judged:
     """All measures of the collection, and of the others those of their linear probe as `linear.metric of NAME`."""
-    from mirclr.features.embed import embed_tracks
-
-    done = finish(embed_tracks(extractor, exam.collection.tracks, workers=1))
-    if len(done.quarantine):
-        raise DatasetError(f"{len(done.quarantine)} file(s) of {exam.collection.name} cannot be read; "
-                           "see `mirclr data check`")  # fmt: skip
+    vectors = every_vector(exam.collection, extractor, workers=1)
     measures, draws = {}, {}
     for number, collection in enumerate((exam.collection, *exam.others)):
-        row = _judge(collection).row(done.vectors)
+        row = Judge.of(collection).row(vectors)
         for key in row.measures if number == 0 else [k for k in row.measures if k.startswith("linear.")]:
             name = key if number == 0 else f"{key} of {collection.name}"
             measures[name], draws[name] = row.measures[key], row.draws[key]
     return Judged(measures, draws)
-
-
-def _judge(collection: Collection) -> Judge:
-    labels = np.asarray(collection.targets)
-    problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
-    return Judge(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
 
 
 def _moved(exam: Exam, extractor: Extractor) -> dict[str, float]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirclr.config import PretrainConfig
-from mirclr.errors import DatasetError
-from mirclr.reports import Work, finish
+from mirclr.reports import Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,27 +54,15 @@ def probe_objective(collection: Collection, threads: int | None = None) -> Objec
     `threads`: how many tracks are embedded at a time (None: one a core). Judging raises DatasetError when a file of the
     collection cannot be read: trials would not be judged on the same tracks.
     """
-    import numpy as np
-
-    from mirclr.evaluation.crossfit import Problem
     from mirclr.evaluation.judge import Judge
-    from mirclr.evaluation.retrieval import Ground
-    from mirclr.features.embed import embed_tracks
+    from mirclr.evaluation.subject import every_vector
     from mirclr.features.encoder_file import load_encoder
     from mirclr.training.tune import Objective
 
-    targets = np.asarray(collection.targets)
-    problem = Problem(
-        collection.task, targets, collection.groups, collection.splits, classes=len(collection.vocabulary)
-    )
-    judge = Judge(problem, Ground(collection.groups, targets if collection.task == "multiclass" else None))
+    judge = Judge.of(collection)
 
     def score(run: Path) -> float:
-        done = finish(embed_tracks(load_encoder(run / "encoder"), collection.tracks, workers=threads))
-        if len(done.quarantine):
-            raise DatasetError(
-                f"{len(done.quarantine)} file(s) of {collection.name} cannot be read; see `mirclr data check`"
-            )
-        return judge.row(done.vectors).measures[judge.main].value
+        vectors = every_vector(collection, load_encoder(run / "encoder"), threads)
+        return judge.row(vectors).measures[judge.main].value
 
     return Objective(f"{judge.main} on {collection.name}", score)

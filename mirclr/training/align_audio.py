@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save
 
 from mirclr.errors import CheckpointError
+from mirclr.features.described import read_tensors
 from mirclr.features.embed import embed_tracks
-from mirclr.features.encoder_file import read_tensors
 from mirclr.features.extractor import Extractor
 from mirclr.files import write_atomic
 from mirclr.reports import Work

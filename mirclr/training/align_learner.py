@@ -14,6 +14,7 @@ from mirclr.losses.gmc import GMC
 from mirclr.models.joint import JointSpace
 from mirclr.training.align_batches import Views
 from mirclr.training.align_config import AlignConfig
+from mirclr.training.checkpoint import below, check_shapes
 from mirclr.training.learner import drift
 from mirclr.training.optimisers import build_optimiser, restore_state, state_shapes, state_tensors
 
@@ -85,10 +86,7 @@ class Aligner:
         parts = {"model": self.space.state_dict(), "ema": self.ema.state_dict()}
         expected = {f"{part}.{n}": t.shape for part, state in parts.items() for n, t in state.items()}
         expected |= state_shapes(self._named(), self._optim)
-        wrong = sorted(expected.keys() ^ tensors.keys())
-        wrong += [n for n in expected.keys() & tensors.keys() if expected[n] != tensors[n].shape]
-        if wrong:
-            raise KeyError(f"{len(wrong)} tensors differ from the model: {', '.join(wrong[:3])}, ...")
-        self.space.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
-        self.ema.load_state_dict({n[4:]: t for n, t in tensors.items() if n.startswith("ema.")})
+        check_shapes(expected, tensors)
+        self.space.load_state_dict(below("model", tensors))
+        self.ema.load_state_dict(below("ema", tensors))
         restore_state(self._named(), self.optimiser, tensors)

@@ -28,6 +28,7 @@ from mirclr.training.align_tracks import FEWEST, Known, Listed, known_of
 from mirclr.training.artists import artist_keys
 from mirclr.training.checkpoint import LAST, Header, Position, load_checkpoint, save_checkpoint
 from mirclr.training.journal import Journal
+from mirclr.training.run_folder import RunFolder
 from mirclr.training.schedules import Plan
 
 # A count, not a clock: the result repeats. On 160 tracks of Emotify 500 steps found held-out music less well than 250
@@ -48,7 +49,7 @@ class Start:
 
 
 @dataclass
-class Alignment:
+class Alignment(RunFolder):
     """Everything the loop touches. `at` moves; `started` is the clock's origin, earlier by what was already spent."""
 
     folder: Path
@@ -64,21 +65,11 @@ class Alignment:
     notes: tuple[str, ...]
     quarantine: pd.DataFrame
 
-    @property
-    def elapsed_s(self) -> float:
-        """Training time so far in seconds, over all sessions of this run."""
-        return time.monotonic() - self.started
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to go on from."""
-        return self.folder / "checkpoints" / LAST
-
     def save(self) -> None:
         """Write the last checkpoint."""
         self.at.elapsed_s, self.at.planned = self.elapsed_s, self.plan.total
         header = Header(bound_to(self.config, self.encoder), self.source.known.digest, self.at, self.story())
-        save_checkpoint(self.last, _learner(self.aligner), header)
+        save_checkpoint(self.last, self.aligner, header)
 
     def story(self) -> dict[str, Any]:
         """What a reader has to know of the space."""
@@ -131,7 +122,7 @@ def open_alignment(start: Start, config: AlignConfig, folder: Path) -> Work[Alig
     aligner, at = _new_aligner(source, segments, config, start.encoder), Position()
     last, bound = folder / "checkpoints" / LAST, Bound.of(start.encoder)
     if last.exists():
-        at = load_checkpoint(last, _learner(aligner), bound_to(config, bound), known.digest)
+        at = load_checkpoint(last, aligner, bound_to(config, bound), known.digest)
     quarantine = pd.concat([start.quarantine, unread], ignore_index=True)
     _write_inputs(folder, config, source, held, quarantine)
     journal = Journal(folder / "metrics.jsonl", at.step)
@@ -169,11 +160,6 @@ def _new_aligner(source: AlignSource, segments: Segments, config: AlignConfig, e
     seen = None if hashed is None else hashed.bags_of_words(source.texts.all(source.rows)).to(device)
     aligner.space.fit({name: torch.from_numpy(table).to(device) for name, table in tables.items()}, seen)
     aligner.average_all()
-    return aligner
-
-
-def _learner(aligner: Aligner) -> Any:
-    """A checkpoint asks of a learner only `tensors`, `restore` and `ema`."""
     return aligner
 
 

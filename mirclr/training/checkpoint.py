@@ -7,6 +7,7 @@ no code, verifies a digest of every byte, and changes nothing unless all of it f
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,27 +19,47 @@ from torch import Tensor
 from mirclr import __version__
 from mirclr.config import PretrainConfig, merged
 from mirclr.errors import CheckpointError
-from mirclr.features.encoder_file import FORMAT as ENCODER_FORMAT
-from mirclr.features.encoder_file import digest_of, read_tensors
+from mirclr.features.described import digest_of, read_tensors
+from mirclr.features.encoder_file import ENCODER
 from mirclr.files import write_atomic
-from mirclr.models.embedder import Embedder
 
 FORMAT = 1
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
-class Restorable(Protocol):
-    """What a checkpoint asks of what learns, in pretraining and in fine-tuning."""
+class Planned(Protocol):
+    """A model that plain data rebuilds."""
 
     @property
-    def ema(self) -> Embedder:
-        """The averaged encoder, whose plan the file states so that it can be loaded as an encoder."""
+    def plan(self) -> dict[str, Any]:
+        """That data."""
+
+
+class Restorable(Protocol):
+    """What a checkpoint asks of what learns, in pretraining, fine-tuning and aligning."""
+
+    @property
+    def ema(self) -> Planned:
+        """The averaged model, whose plan the file states; an encoder's file can so be loaded as an encoder."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a restart needs, by name."""
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave; KeyError or RuntimeError, and nothing changed, unless all of it fits."""
+
+
+def check_shapes(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> None:
+    """Raises KeyError when `tensors` are not exactly those `expected`, by name and shape."""
+    wrong = sorted(expected.keys() ^ tensors.keys())
+    wrong += [n for n in expected.keys() & tensors.keys() if expected[n] != tensors[n].shape]
+    if wrong:
+        raise KeyError(f"{len(wrong)} tensors differ from the model: {', '.join(wrong[:3])}, ...")
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors named `prefix.` something, by the something."""
+    return {name[len(prefix) + 1 :]: t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 @dataclass
@@ -72,7 +93,7 @@ def save_checkpoint(path: Path, learner: Restorable, header: Header) -> None:
     if torch.cuda.is_available():
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     about = {
-        "format": ENCODER_FORMAT, "mirclr": __version__, "plan": learner.ema.plan, "story": header.story,
+        "format": ENCODER.format, "mirclr": __version__, "plan": learner.ema.plan, "story": header.story,
     }  # fmt: skip
     metadata = {
         "format": str(FORMAT),

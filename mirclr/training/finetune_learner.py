@@ -15,6 +15,7 @@ from mirclr.losses.alignment import build_alignment, standardised
 from mirclr.models.embedder import Embedder
 from mirclr.models.lora import add_lora, merge_lora
 from mirclr.models.task_head import TaskHead
+from mirclr.training.checkpoint import below, check_shapes
 from mirclr.training.finetune_config import FinetuneConfig
 from mirclr.training.learner import drift
 from mirclr.training.optimisers import restore_state, state_shapes, state_tensors
@@ -181,20 +182,12 @@ class Tuner:
 
         Nothing is changed before everything has been found to fit.
         """
-        self._check(tensors)
-        self.bare.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
-        kept = {f"embedder.{n[4:]}": t for n, t in tensors.items() if n.startswith("ema.")}
-        kept |= {n[8:]: t for n, t in tensors.items() if n.startswith("average.")}
+        expected = {n: t.shape for n, t in self.tensors().items() if not n.startswith("optim.")}
+        check_shapes(expected | state_shapes(self._trained(), OptimConfig()), tensors)
+        self.bare.load_state_dict(below("model", tensors))
+        kept = {f"embedder.{n}": t for n, t in below("ema", tensors).items()} | below("average", tensors)
         self.average.load_state_dict({name: kept[name] for name in self.average.state_dict()})
         restore_state(self._trained(), self.optimiser, tensors)
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, p) for name, p in self.bare.named_parameters() if p.requires_grad]
-
-    def _check(self, tensors: dict[str, Tensor]) -> None:
-        expected = {n: t.shape for n, t in self.tensors().items() if not n.startswith("optim.")}
-        expected |= state_shapes(self._trained(), OptimConfig())
-        wrong = sorted(expected.keys() ^ tensors.keys())
-        wrong += [n for n in expected.keys() & tensors.keys() if expected[n] != tensors[n].shape]
-        if wrong:
-            raise KeyError(f"{len(wrong)} tensors differ from the model: {', '.join(wrong[:3])}, ...")

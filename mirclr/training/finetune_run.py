@@ -26,6 +26,7 @@ from mirclr.training.finetune_score import clips_of
 from mirclr.training.finetune_start import Start, story_notes
 from mirclr.training.journal import Journal
 from mirclr.training.labelled import Labelled
+from mirclr.training.run_folder import RunFolder
 from mirclr.training.schedules import Plan
 from mirclr.training.source import Loaded, Source
 from mirclr.training.views import Sampler
@@ -35,7 +36,7 @@ FITTED_TRACKS, FITTED_CLIPS = 256, 4
 
 
 @dataclass
-class Tuning:
+class Tuning(RunFolder):
     """What the loop touches. `targets` (n, ...) of the training tracks on the device; `aside`: crops of the target
     folder, where there is one; `at` moves."""
 
@@ -62,16 +63,6 @@ class Tuning:
         """Where it computes."""
         device: torch.device = self.tuner.fabric.device
         return device
-
-    @property
-    def elapsed_s(self) -> float:
-        """Training time so far in seconds, over all sessions of this run."""
-        return time.monotonic() - self.started
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to go on from."""
-        return self.folder / "checkpoints" / LAST
 
     @property
     def stale(self) -> int:

@@ -15,6 +15,7 @@ from mirclr.losses.leave_one_out import leave_one_out
 from mirclr.losses.table import build_loss
 from mirclr.models.embedder import Embedder
 from mirclr.models.table import build_head
+from mirclr.training.checkpoint import below, check_shapes
 from mirclr.training.gradients import frozen_statistics, projected_without_activations, push_back
 from mirclr.training.optimisers import build_optimiser, restore_state, state_shapes, state_tensors
 from mirclr.training.prepared import Prepared
@@ -190,23 +191,15 @@ class Learner:
 
         Nothing is changed before everything has been found to fit.
         """
-        self._check(tensors)
+        expected = {f"{prefix}.{n}": t.shape for prefix, m in self._modules() for n, t in m.state_dict().items()}
+        check_shapes(expected | state_shapes(self._named(), self.config.optim), tensors)
         for prefix, module in self._modules():
-            own = {n[len(prefix) + 1 :]: t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
-            module.load_state_dict(own)
+            module.load_state_dict(below(prefix, tensors))
         restore_state(self._named(), self.optimiser, tensors)
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
         modules = [("model", self.bare), ("ema", self.ema), ("loss", self.loss)]
         return modules if self.target is None else [*modules, ("target", self.target)]
-
-    def _check(self, tensors: dict[str, Tensor]) -> None:
-        expected = {f"{prefix}.{n}": t.shape for prefix, m in self._modules() for n, t in m.state_dict().items()}
-        expected |= state_shapes(self._named(), self.config.optim)
-        wrong = sorted(expected.keys() ^ tensors.keys())
-        wrong += [n for n in expected.keys() & tensors.keys() if expected[n] != tensors[n].shape]
-        if wrong:
-            raise KeyError(f"{len(wrong)} tensors differ from the model: {', '.join(wrong[:3])}, ...")
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ from mirclr.training.learner import Learner
 from mirclr.training.material import Material
 from mirclr.training.prepared import Prepared
 from mirclr.training.processes import ALONE, Seat, agreed, seat
+from mirclr.training.run_folder import RunFolder
 from mirclr.training.schedules import Plan
 from mirclr.training.source import Loaded, Source
 from mirclr.training.transfer import TransferReport, transfer
@@ -39,7 +40,7 @@ FEWEST_ARTISTS = 4
 
 
 @dataclass
-class Run:
+class Run(RunFolder):
     """Everything the loop touches. `at` moves; `started` is the clock's origin, earlier by what was already spent."""
 
     folder: Path
@@ -53,16 +54,6 @@ class Run:
     at: Position
     plan: Plan
     started: float
-
-    @property
-    def elapsed_s(self) -> float:
-        """Training time so far in seconds, over all sessions of this run."""
-        return time.monotonic() - self.started
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to go on from."""
-        return self.folder / "checkpoints" / LAST
 
     def save(self, *, best: bool = False) -> None:
         """Write the last checkpoint and, when it is the best so far, the best one."""

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mirclr.config import read_yaml
 from mirclr.errors import CheckpointError, ConfigError
-from mirclr.features.encoder_file import load_encoder, read_tensors
+from mirclr.features.described import read_tensors
+from mirclr.features.encoder_file import load_encoder
 from mirclr.models.embedder import Embedder
 
 SHOWN = 8
@@ -73,12 +74,11 @@ def transfer(embedder: Embedder, source: Path, key_map: Path | None, allow_parti
     theirs = _tensors(source)
     renamed, dropped = _renamed(theirs, key_map)
     ours = embedder.state_dict()
-    own = {name: t for name, t in renamed.items() if not _of_a_projection(name)}
-    others = {name: t for name, t in renamed.items() if _of_a_projection(name)}
-    if all(name in ours and ours[name].shape == t.shape for name, t in others.items()):
-        own |= others
-    renamed, dropped = own, [*dropped, *(name for name in others if name not in own)]
     fits = {name: t for name, t in renamed.items() if name in ours and ours[name].shape == t.shape}
+    projection = {name for name in renamed if _of_a_projection(name)}
+    if not projection <= fits.keys():  # half of one is none
+        renamed, fits = ({n: t for n, t in part.items() if n not in projection} for part in (renamed, fits))
+        dropped += projection
     # Only batch norm that averages over all batches reads its count, and older state dicts lack it.
     wanted = [name for name in ours if name not in renamed and not _optional(name)]
     report = TransferReport(

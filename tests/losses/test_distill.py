@@ -13,7 +13,7 @@ from mirclr.losses.distill import Distill
 from mirclr.losses.nt_xent import NTXent
 from mirclr.losses.supcon import SupCon
 from tests.support import supervised_oracle as oracle
-from tests.support.projections import LargestTensor, projections
+from tests.support.projections import LargestTensor, assert_same, projections
 
 NAN = math.nan
 GROUPINGS = {"alone": [-1] * 5, "two artists": [3, -1, 3, 0, 0], "all one": [1] * 5}
@@ -29,12 +29,6 @@ def teacher(views: int = 2, kind: str = "vectors", items: int = 5) -> Tensor:
         vectors[0, 3] = NAN
         vectors[1, 4] = 0.0
     return vectors
-
-
-def assert_same(got: Tensor, want: Tensor, z: Tensor) -> None:
-    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-11)
-    gradients = [torch.autograd.grad(x, z)[0] for x in (got, want)]
-    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("views", [2, 3])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mirclr.losses.dcl import DCL
 from mirclr.losses.fused import FusedContrast
 from mirclr.losses.nt_xent import NTXent, coupled
 from mirclr.losses.table import build_loss
+from tests.support.projections import LargestTensor
 
 
 def projections(items: int, dimensions: int = 4, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -135,19 +135,6 @@ def saved_bytes(items: int) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         NTXent(chunk=16)(z)
     return sum(kept.values())
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the largest tensor that any operation returned."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, Tensor):
-                self.numbers = max(self.numbers, tensor.numel())
-        return out
 
 
 def test_what_waits_for_the_backward_grows_with_the_batch_not_its_square() -> None:

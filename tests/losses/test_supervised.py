@@ -14,7 +14,7 @@ from mirclr.losses.nt_xent import NTXent
 from mirclr.losses.objective import Objective
 from mirclr.losses.supcon import SupCon
 from tests.support import supervised_oracle as oracle
-from tests.support.projections import LargestTensor, projections
+from tests.support.projections import LargestTensor, assert_same, projections
 
 NAN = math.nan
 GROUPINGS = {"alone": [-1] * 5, "two artists": [3, -1, 3, 0, 0], "all one": [1] * 5}
@@ -37,12 +37,6 @@ def mixed(views: int = 2) -> Tensor:
     first = labels_of(SOFT, views).clone()
     first[1] = first[1, [1, 0, 4, 2, 3]]
     return first
-
-
-def assert_same(got: Tensor, want: Tensor, z: Tensor) -> None:
-    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-11)
-    gradients = [torch.autograd.grad(x, z)[0] for x in (got, want)]
-    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("views", [2, 3])

@@ -12,8 +12,8 @@ def random_encoder(like: EncoderExtractor, seed: int) -> EncoderExtractor:
     """The architecture, frontend and input normalisation of `like` with random weights drawn from `seed`.
 
     It keeps the normalisation that was fitted on the training data: without it the twin would be weaker for a reason
-    that has nothing to do with learning. It gives the encoder's features even where `like` gives projections: a random
-    projection of them is only worse.
+    that has nothing to do with learning. It gives the encoder's features even where `like` gives projections, so that
+    it is the same rival whatever the vector of `like`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

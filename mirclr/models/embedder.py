@@ -31,7 +31,7 @@ class Embedder(nn.Module):
     is the encoder's features. Attributes: `plan`, `dim`, the size of a vector, `clip_frames`, the frames of one clip.
 
     The features are all that the encoder knows, for tasks it was not trained for. The projection, of length 1, is the
-    space its objective made: in it the very music that was trained on is compared best.
+    space its objective made; docs/training.md measures both.
 
     Effects on spectrograms come before the compression, where gain is addition.
 

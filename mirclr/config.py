@@ -210,7 +210,7 @@ class PretrainConfig(Strict):
     normalise: Part = Part(name="fitted")
     encoder: Part = Part(name="resnet")
     projection: Part = Part(name="mlp")
-    vector: Literal["features", "projection"] = "features"
+    vector: Literal["features", "projection"] = "projection"
     loss: Part = Part(name="dcl")
     optim: OptimConfig = OptimConfig()
     budget: BudgetConfig = BudgetConfig()

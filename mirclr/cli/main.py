@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mirclr import __version__
+from mirclr.memory import ask_for_huge_pages
 
 # name: (module:object, one line for --help). The line is repeated here so that help imports no room.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -60,3 +61,4 @@ class _Lazy(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """A folder of music in; an encoder trained on it, an honest report card and a playlist out."""
+    ask_for_huge_pages()

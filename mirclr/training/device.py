@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from mirclr.config import PretrainConfig
 from mirclr.errors import UsageError
+from mirclr.memory import ask_for_huge_pages, keep_freed
 from mirclr.training.processes import seat
 
 
@@ -28,6 +29,9 @@ def make_fabric(config: PretrainConfig) -> Fabric:
     if config.device == "gpu" and not gpu:
         raise UsageError("device=gpu: torch sees no GPU here; use device=auto, or install a GPU build of torch")
     fast = config.precision == "bf16" or (config.precision == "auto" and bf16_is_fast(gpu))
+    if not gpu:
+        ask_for_huge_pages()
+        keep_freed()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     # Fabric announces its precision at INFO; the run's own report says it once, where it belongs.

@@ -20,7 +20,7 @@ FLOORS = {
     4: ("datasets", "features"),
     3: ("models", "losses", "augment"),
     2: ("audio",),
-    1: ("config", "units", "seeds", "errors", "reports", "files", "tables"),
+    1: ("config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FACES = {"click": "cli", "rich": "cli", "tqdm": "cli", "matplotlib": "plots", "plotly": "plots"}

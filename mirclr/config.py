@@ -306,8 +306,9 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
-        # A part with another name is another thing: none of the old one's options survive.
-        renamed = both and "name" in value and value["name"] != out[key].get("name")
+        # A part with another name is another thing: none of the old one's options survive. Options that stand without a
+        # name were given for the part that is named here.
+        renamed = both and "name" in value and "name" in out[key] and value["name"] != out[key]["name"]
         out[key] = merged(out[key], value) if both and not renamed else value
     return out
 

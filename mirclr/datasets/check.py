@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mirclr.audio.scan import ScanResult, quarantine_table, scan_files
+from mirclr.datasets.checksums import different
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.leakage import Leak, audit
 from mirclr.datasets.targets import per_label
@@ -20,8 +21,9 @@ from mirclr.reports import Work
 @dataclass(frozen=True, eq=False)
 class Findings:
     """A collection as found, its tracks with their `audio_id`. `invalid`: columns path, reason, detail, one row a file
-    that is there and is no sound. `leaks`: all of them, allowed or not. `differences`: sentences on counts that are
-    not the declared ones. `flags`: how many files are silent, clipped, ... (`mirclr.audio.reasons.FLAGS`)."""
+    that is there and is no sound. `leaks`: all of them, allowed or not. `differences`: sentences on counts and
+    annotation files that are not the declared ones. `flags`: how many files are silent, clipped, ...
+    (`mirclr.audio.reasons.FLAGS`)."""
 
     collection: Collection
     invalid: pd.DataFrame
@@ -73,13 +75,14 @@ def _invalid(collection: Collection, scanned: ScanResult) -> pd.DataFrame:
 
 
 def _differences(collection: Collection) -> tuple[str, ...]:
-    """Declared counts that this copy does not have."""
+    """Declared counts that this copy does not have, and annotation files that are not the published ones."""
     declared, count = collection.expected, len(collection.tracks)
     out = [f"{count} tracks here, {declared.tracks} declared"] if declared.tracks not in (None, count) else []
     found = per_label(collection.targets, collection.task, len(collection.vocabulary))
     here = dict(zip(collection.vocabulary, found.tolist(), strict=True))
     lacking = [(label, n) for label, n in declared.labels.items() if here.get(label, 0) != n]
-    return (*out, *(f"{label}: {here.get(label, 0)} here, {n} declared" for label, n in lacking))
+    out += [f"{label}: {here.get(label, 0)} here, {n} declared" for label, n in lacking]
+    return (*out, *different(collection.root, declared.checksums))
 
 
 def check_collection(collection: Collection, workers: int | None = None) -> Work[Findings]:

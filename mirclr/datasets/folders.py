@@ -10,8 +10,8 @@ import numpy as np
 from mirclr.audio.scan import list_files
 from mirclr.audio.sniff import looks_like_audio, sniff
 from mirclr.audio.tags import read_tags
+from mirclr.datasets.layouts import SPLIT_WORDS, FolderLayout
 from mirclr.datasets.listing import Listing, relative_to, track_frame
-from mirclr.datasets.registry import SPLIT_WORDS, FolderLayout
 from mirclr.errors import AudioError, DatasetError
 from mirclr.units import printable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mirclr.audio.scan import ScanResult, quarantine_table, scan_files
 from mirclr.datasets.checksums import different
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.leakage import Leak, audit
+from mirclr.datasets.splits import Split
 from mirclr.datasets.targets import per_label
 from mirclr.reports import Work
 
@@ -53,11 +54,16 @@ class Findings:
 
     def split_rows(self) -> list[dict[str, object]]:
         """Per split and part: `tracks`, `artists` (an unknown artist counts as one), `labels` that occur in it."""
-        return list(_split_rows(self.collection))
+        return split_rows(self.collection)
 
 
-def _split_rows(collection: Collection) -> Iterator[dict[str, object]]:
-    for split in collection.splits:
+def split_rows(collection: Collection, splits: Sequence[Split] | None = None) -> list[dict[str, object]]:
+    """Per split (default: the collection's) and part: `tracks`, `artists`, `labels`; see `Findings.split_rows`."""
+    return list(_split_rows(collection, collection.splits if splits is None else splits))
+
+
+def _split_rows(collection: Collection, splits: Sequence[Split]) -> Iterator[dict[str, object]]:
+    for split in splits:
         for part, rows in split.parts.items():
             counts = per_label(collection.targets[rows], collection.task, len(collection.vocabulary))
             artists = len(np.unique(collection.groups[rows]))

@@ -1,7 +1,7 @@
 """Are the annotation files those that were published? SHA-256 of a file, or of all that a pattern names.
 
-For a pattern it is what `LC_ALL=C sha256sum PATTERN | sha256sum` prints in the collection's folder: the digest of a line
-`DIGEST  NAME` per file, in the order of the names' bytes.
+For a pattern it is what `LC_ALL=C sha256sum PATTERN | sha256sum` prints in the collection's folder: the digest of a
+line `DIGEST  NAME` per file, in the order of the names' bytes.
 """
 
 from __future__ import annotations

@@ -23,11 +23,7 @@ def splits_by(rule: SplitRule, source: Source, listed: Listing, collection: Coll
 
     Raises DatasetError on a list that names no track of the collection, on words that name no part, on an empty part.
     """
-    tracks = collection.tracks
-    # Copies of one recording stay together even under two artists' names, so folds made here never leak them.
-    together = joined_groups(collection.groups, tracks["content"].tolist())
-    mass = mass_of(collection.targets, collection.task, len(collection.vocabulary))
-    material, ids = Material(collection.name, together, mass, seed), tracks["id"].tolist()
+    material, ids = _material(collection, seed), collection.tracks["id"].tolist()
     known = {*listed.tracks["id"], *collection.excluded, *listed.unlabelled}
     labelled = collection.targets.any(axis=1) if rule.labelled else np.ones(len(ids), bool)
     if rule.column is not None:
@@ -42,6 +38,18 @@ def splits_by(rule: SplitRule, source: Source, listed: Listing, collection: Coll
     if rule.table is not None:
         return _from_table(material, source, ids, known)
     return seeded_folds(material, source.rule, rule.folds or DEFAULT_FOLDS)
+
+
+def seeded_splits(collection: Collection, folds: int, seed: int) -> list[Split]:
+    """Seeded folds of whole artists, whatever rule the collection declares. Raises DatasetError on too few artists."""
+    return seeded_folds(_material(collection, seed), "folds", folds)
+
+
+def _material(collection: Collection, seed: int) -> Material:
+    # Copies of one recording stay together even under two artists' names, so folds made here never leak them.
+    together = joined_groups(collection.groups, collection.tracks["content"].tolist())
+    mass = mass_of(collection.targets, collection.task, len(collection.vocabulary))
+    return Material(collection.name, together, mass, seed)
 
 
 def _in_parts(name: str, column: str, cells: np.ndarray, parts: Mapping[Any, Names[str]]) -> np.ndarray:

@@ -149,6 +149,15 @@ def read_collection(
     return replace(collection, notes=(*listed.notes, *notes_on(collection)))
 
 
+def listed_paths(dataset: str | Path, registry: Path | None = None) -> list[str]:
+    """The absolute path of every file that a collection lists, as it is on disk or, where missing, as it is listed;
+    known-bad ones are left out, a manifest is not asked. Raises as `load_collection` does."""
+    source = replace(find_source(dataset, registry, None, None), manifest=None)
+    listed, _ = _without_bad(source, _listing(source, _chosen_rule(source, None), lambda path: None))
+    suffixes = source.entry.table.suffixes if source.entry.table else ()
+    return [on_disk(path, suffixes) or path for path in listed.tracks["path"]]
+
+
 def load_collection(
     dataset: str | Path,
     *,

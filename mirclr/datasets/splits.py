@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirclr.datasets.registry import SPLIT_WORDS, Task
+from mirclr.datasets.layouts import SPLIT_WORDS
+from mirclr.datasets.registry import Task
 from mirclr.datasets.targets import with_label
 from mirclr.errors import DatasetError
 from mirclr.seeds import generator

@@ -93,10 +93,12 @@ def linear_choice(problem: Problem, vectors: np.ndarray, split: Parts) -> Penalt
     return choose_penalty(problem.task, vectors, problem.targets, pairs, problem.classes)
 
 
-def linear_scores(problem: Problem, vectors: np.ndarray, split: Parts, penalty: float) -> np.ndarray:
-    """Scores `(T, K)` of a split's test part by the probe fitted on its other parts with that penalty."""
+def linear_scores(
+    problem: Problem, vectors: np.ndarray, split: Parts, penalty: float, new: np.ndarray | None = None
+) -> np.ndarray:
+    """Scores of the vectors of a split's test part (or of `new` ones) by the probe fitted on its other parts."""
     known = np.concatenate([split.train, split.valid])
-    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test])
+    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test] if new is None else new)
     return fit_path(*data, classes=problem.classes, penalties=[penalty]).scores[0]
 
 

@@ -47,14 +47,17 @@ class Where:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way of judging: `run`; what it is called where it comes from (`source`); its `names` of our measures, where it
-    has its own; `tasks` it is defined for; `clips`: it wants the clips of a track."""
+    """A way of judging: `run`; what it is (`title`) and where it comes from (`source`); its `names` of our measures,
+    where it has its own; `tasks` it is defined for; `clips`: it wants the clips of a track; `settings`: what its
+    answers depend on beside what `run` is given."""
 
     run: Run
+    title: str
     source: str
     names: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ("multiclass", "multilabel", "regression")
     clips: bool = False
+    settings: str = ""
 
 
 def _linear(problem: Problem, split: Parts, material: Material, where: Where) -> Answers:
@@ -156,17 +159,25 @@ def _parts(problem: Problem, split: Parts) -> tuple[np.ndarray, np.ndarray]:
 
 
 JUKEMIR = {"accuracy": "accuracy", "roc_auc": "auc_roc", "pr_auc": "ap", "r2": "r2"}
-MARBLE = {"accuracy": "acc", "roc_auc": "auroc", "pr_auc": "ap", "r2": "r2"}
-HEAR = {"accuracy": "top1_acc", "roc_auc": "aucroc", "pr_auc": "mAP", "r2": "r2"}
+MARBLE = {"accuracy": "acc", "roc_auc": "auroc", "pr_auc": "ap", "macro_f1": "f1_macro", "r2": "r2"}
+HEAR = {"accuracy": "top1_acc", "pr_auc": "mAP", "roc_auc": "aucroc", "r2": "r2"}
 LABELS = ("multiclass", "multilabel")
 
+
+def _field(name: str, title: str, source: str, names: Mapping[str, str]) -> Protocol:
+    """A grid of the field as a protocol."""
+    grid = GRIDS[name]
+    clips = grid.clip_seconds is not None
+    return Protocol(_grid(name), title, source, names, clips=clips, settings=repr(grid))
+
+
 PROTOCOLS: dict[str, Protocol] = {
-    "linear": Protocol(_linear, "mirclr"),
-    "knn": Protocol(_knn, "mirclr"),
-    "fewshot": Protocol(_fewshot, "MARBLE's few-shot task: nearest class centroid", tasks=LABELS),
-    "jukemir": Protocol(_grid("jukemir"), "Castellon et al., ISMIR 2021", JUKEMIR),
-    "marble": Protocol(_grid("marble"), "Yuan et al., NeurIPS 2023, GTZANGenre", MARBLE, clips=True),
-    "hear": Protocol(_grid("hear"), "Turian et al., NeurIPS 2021", HEAR),
+    "linear": Protocol(_linear, "linear probe, penalty chosen on validation", "mirclr"),
+    "knn": Protocol(_knn, f"{NEIGHBOURS} nearest neighbours by cosine", "mirclr"),
+    "fewshot": Protocol(_fewshot, "nearest class centroid", "MARBLE's few-shot task", tasks=LABELS),
+    "jukemir": _field("jukemir", "216 linear and one-layer probes", "Castellon et al., ISMIR 2021", JUKEMIR),
+    "marble": _field("marble", "MLP of 512 units on clips", "Yuan et al., NeurIPS 2023", MARBLE),
+    "hear": _field("hear", "16 MLPs of 1024 units", "Turian et al., NeurIPS 2021", HEAR),
 }
 ALWAYS = ("linear", "knn")
 """Cheap enough for every card; the others are asked for by name."""

@@ -14,10 +14,11 @@ from mirclr.datasets.registry import Task
 from mirclr.datasets.splits import Split
 from mirclr.evaluation.card import Report
 from mirclr.evaluation.report import evaluate
-from mirclr.evaluation.subject import Embed, Together
+from mirclr.evaluation.subject import Embed
 from mirclr.features.embed import Embedded
 from mirclr.features.extractor import Extractor, track_vector
 from mirclr.features.handcrafted import MfccStatistics
+from mirclr.features.together import Together
 from mirclr.reports import Progress, Work, finish
 from mirclr.seeds import generator
 

@@ -32,5 +32,5 @@ def keep_freed() -> bool:
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         wanted = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, _TOP_PAD_BYTES))
-        return all([mallopt(name, value) == 1 for name, value in wanted])  # noqa: C419 - all three are set
+        return all(mallopt(name, value) == 1 for name, value in wanted)
     return False

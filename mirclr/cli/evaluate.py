@@ -41,9 +41,7 @@ PROTOCOLS = ("linear", "knn", "fewshot", "jukemir", "marble", "hear")
     type=click.Choice(PROTOCOLS),
     help="Ask by a protocol of the field too (linear and knn are always asked). Repeatable.",
 )
-@click.option(
-    "--label-efficiency", is_flag=True, help="Also with 1, 5, 10 and 20 tracks of every label, 20 draws."
-)
+@click.option("--label-efficiency", is_flag=True, help="Also with 1, 5, 10 and 20 tracks of every label, 20 draws.")
 @click.option("--robustness", is_flag=True, help="Also on test tracks with noise, other level, MP3, no treble, ...")
 @click.option(
     "-o",

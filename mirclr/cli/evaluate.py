@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from mirclr.errors import UsageError
 if TYPE_CHECKING:
     from mirclr.evaluation.card import Report, Row
 
-# The names of mirclr.evaluation.protocols.PROTOCOLS, which needs torch (a test holds them to it).
-PROTOCOLS = ("linear", "knn", "fewshot", "jukemir", "marble", "hear")
+# The names of mirclr.evaluation.protocols.PROTOCOLS, which needs torch (a test holds them to it), and fine-tuning.
+PROTOCOLS = ("linear", "knn", "fewshot", "jukemir", "marble", "hear", "finetune")
+FURTHER = ("vectors", "protocols", "label_efficiency", "robustness", "finetune_steps")
 
 
 @click.command()
@@ -40,6 +42,11 @@ PROTOCOLS = ("linear", "knn", "fewshot", "jukemir", "marble", "hear")
     multiple=True,
     type=click.Choice(PROTOCOLS),
     help="Ask by a protocol of the field too (linear and knn are always asked). Repeatable.",
+)
+@click.option(
+    "--finetune-steps",
+    type=click.IntRange(1),
+    help="Steps of every fit of --protocol finetune. Default: five minutes, as mirclr finetune.",
 )
 @click.option("--label-efficiency", is_flag=True, help="Also with 1, 5, 10 and 20 tracks of every label, 20 draws.")
 @click.option("--robustness", is_flag=True, help="Also on test tracks with noise, other level, MP3, no treble, ...")
@@ -68,10 +75,6 @@ def evaluate(
     random_seeds: int,
     unlabelled: bool,
     as_json: bool,
-    vectors: tuple[Path, ...],
-    protocols: tuple[str, ...],
-    label_efficiency: bool,
-    robustness: bool,
     **how: Any,
 ) -> int:
     """Judge encoders on DATASET beside chance, MFCC statistics and untrained twins.
@@ -81,30 +84,63 @@ def evaluate(
     DATASET is a name in datasets.yaml, a folder per label, or a csv. Exit codes: 0 done, 1 error, 2 usage, 3 done but
     files were left out of every row (listed).
     """
-    from mirclr.datasets.table import load_collection
-    from mirclr.evaluation.runs import evaluate_runs, kept_exams
-
-    asked = {"protocol": protocols, "label-efficiency": label_efficiency, "robustness": robustness, "vectors": vectors}
-    if not encoders and (unlabelled or not vectors):
-        raise UsageError("nothing to judge: name an --encoder" + ("" if unlabelled else " or --vectors"))
+    further = {name: how.pop(name) for name in FURTHER}
+    _refuse_contradictions(encoders, unlabelled, further)
     if unlabelled:
-        refuse_label_options(encoders, {**how, **asked})
+        refuse_label_options(encoders, {**how, **further})
         music = Path(dataset)
         folder = output or default_folder(encoders[0], music.resolve().name)
         return judge_folder(music, encoders[0], folder, seed=seed, random_seeds=random_seeds, as_json=as_json)
-    collection = load_collection(dataset, seed=seed, **how)
-    exams = kept_exams(protocols, label_efficiency=label_efficiency, robustness=robustness, seed=seed)
-    work = evaluate_runs(collection, encoders, vectors=vectors, exams=exams, random_seeds=random_seeds, seed=seed)
-    report = face.show_work(work)
-    folder = output or default_folder((encoders or vectors)[0], collection.name)
+    report, folder = _judged(dataset, encoders, output, seed, random_seeds, further, how)
     paths = _write(report, encoders, folder)
     if as_json:
         face.show_json({**report.to_json(), "files": [str(path) for path in paths]})
     else:
-        face.show_table([card_row(report, row) for row in report.rows], card_columns(report), collection.name)
+        face.show_table([card_row(report, row) for row in report.rows], card_columns(report), report.collection)
         _show_sections(report)
     _tell(report, folder)
     return face.list_quarantine(left_out(report))
+
+
+def _refuse_contradictions(encoders: tuple[Path, ...], unlabelled: bool, further: Mapping[str, Any]) -> None:
+    """Raises UsageError where nothing is named that can be judged as asked."""
+    tuned = "finetune" in further["protocols"]
+    if not encoders and (unlabelled or tuned or not further["vectors"]):
+        raise UsageError("nothing to judge: name an --encoder" + ("" if unlabelled or tuned else " or --vectors"))
+    if further["finetune_steps"] is not None and not tuned:
+        raise UsageError("--finetune-steps is of use with --protocol finetune only")
+
+
+def _judged(
+    dataset: str,
+    encoders: tuple[Path, ...],
+    output: Path | None,
+    seed: int,
+    random_seeds: int,
+    further: Mapping[str, Any],
+    how: Mapping[str, Any],
+) -> tuple[Report, Path]:
+    """The report and its folder."""
+    from mirclr.datasets.table import load_collection
+    from mirclr.evaluation.runs import evaluate_runs, kept_exams
+
+    collection = load_collection(dataset, seed=seed, **how)
+    vectors, protocols = further["vectors"], further["protocols"]
+    folder = output or default_folder((encoders or vectors)[0], collection.name)
+    exams = kept_exams(
+        [name for name in protocols if name != "finetune"],
+        label_efficiency=further["label_efficiency"],
+        robustness=further["robustness"],
+        seed=seed,
+    )
+    work = evaluate_runs(collection, encoders, vectors=vectors, exams=exams, random_seeds=random_seeds, seed=seed)
+    report = face.show_work(work)
+    if "finetune" in protocols:
+        from mirclr.recipes.finetune_exam import with_finetuning
+
+        fits, steps = folder / "finetune", further["finetune_steps"]
+        report = face.show_work(with_finetuning(report, collection, encoders, fits, steps=steps))
+    return report, folder
 
 
 def default_folder(encoder: Path, collection: str) -> Path:

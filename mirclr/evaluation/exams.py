@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -105,29 +105,32 @@ def protocol_sections(
 
 
 def _measures(name: str, problem: Problem, vocabulary: Sequence[str], judged: Mapping[str, Judged]) -> Section:
+    """The section of a protocol: its measures with intervals, then those that only it has."""
     protocol = PROTOCOLS[name]
-    first = next(j for j in judged.values() if any(key.startswith(f"{name}.") for key in j.measures))
-    metrics = [key.partition(".")[2] for key in first.measures if key.startswith(f"{name}.")]
-    named = {
-        metric: protocol.names.get(metric, metric)
-        for metric in metrics
-        if not protocol.names or metric in protocol.names
-    }
-    further = _further(name, problem, vocabulary)
-    columns = ["row"]
-    for text in named.values():
-        columns += [text, f"{text} low", f"{text} high"]
-    rows: list[tuple[Cell, ...]] = []
-    for row, found in judged.items():
-        if f"{name}.{metrics[0]}" not in found.measures:
-            continue
-        cells: list[Cell] = [row]
-        for metric in named:
-            m = found.measures[f"{name}.{metric}"]
-            cells += [m.value, m.low, m.high]
-        rows.append((*cells, *(measure(found) for measure in further.values())))
     notes = (f"{protocol.title}; {protocol.source}",)
-    return Section(f"protocol-{name}", f"Protocol {name}", (*columns, *further), tuple(rows), notes, "bars")
+    section = measures_section(name, f"Protocol {name}", judged, protocol.names, notes)
+    further = _further(name, problem, vocabulary)
+    rows: list[tuple[Cell, ...]] = [
+        (*row, *(measure(judged[str(row[0])]) for measure in further.values())) for row in section.rows
+    ]
+    return replace(section, columns=(*section.columns, *further), rows=tuple(rows))
+
+
+def measures_section(
+    name: str, title: str, judged: Mapping[str, Judged], names: Mapping[str, str], notes: tuple[str, ...]
+) -> Section:
+    """`protocol-NAME`: a line a row that has measures of it, a column with its interval a measure, called by `names`
+    (measures without a name are left out, unless there are no names at all)."""
+    keys = dict.fromkeys(key for found in judged.values() for key in found.measures if key.startswith(f"{name}."))
+    metrics = {key: key.partition(".")[2] for key in keys}
+    named = {key: names.get(metric, metric) for key, metric in metrics.items() if not names or metric in names}
+    columns = ("row", *(f"{text}{end}" for text in named.values() for end in ("", " low", " high")))
+    rows: list[tuple[Cell, ...]] = [
+        (row, *(cell for m in (found.measures[key] for key in named) for cell in (m.value, m.low, m.high)))
+        for row, found in judged.items()
+        if set(named) <= set(found.measures)
+    ]
+    return Section(f"protocol-{name}", title, columns, tuple(rows), notes, "bars")
 
 
 def _further(name: str, problem: Problem, vocabulary: Sequence[str]) -> dict[str, Callable[[Judged], float | None]]:

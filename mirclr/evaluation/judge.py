@@ -74,6 +74,10 @@ class Judge:
         predictions = Predictions({**own.scores, **(more or {})}, own.choices)
         return self._judged(predictions, retrieve(vectors, self.ground))
 
+    def scored(self, name: str, scores: np.ndarray) -> Judged:
+        """Judge `scores` (M, K) of the tested tracks alone, as those of a protocol called `name`."""
+        return self._judged(Predictions({name: scores}, ()), Retrieval({}, {}))
+
     def chance(self) -> Judged:
         """The best constant answer, known in hindsight: label frequencies, or mean values, of the judged tracks.
 

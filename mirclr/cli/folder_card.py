@@ -36,7 +36,8 @@ def judge_folder(music: Path, encoder: Path, output: Path, *, seed: int, random_
 
 def refuse_label_options(encoders: tuple[Path, ...], how: Mapping[str, Any]) -> None:
     """Raises UsageError when an option that needs labels, or a second encoder, was given."""
-    given = [f"--{name.replace('registry', 'datasets').replace('allow', 'allow-leak')}" for name in how if how[name]]
+    called = {"registry": "datasets", "allow": "allow-leak", "protocols": "protocol"}
+    given = [f"--{called.get(name, name).replace('_', '-')}" for name in how if how[name]]
     if given:
         raise UsageError(f"--unlabelled: a folder without labels has no use for {', '.join(given)}")
     if len(encoders) > 1:

@@ -12,6 +12,7 @@ import pandas as pd
 from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.judge import Judged
 from mirclr.evaluation.rows import Kind
+from mirclr.evaluation.sections import Section
 from mirclr.evaluation.verdict import Comparison
 
 # What is compared beside the main measure, where the collection allows it.
@@ -37,7 +38,7 @@ class Row:
 class Report:
     """Everything `evaluate` found. `rows`: chance, then every extractor, then the means over seeds. `comparisons`
     hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on;
-    `near_duplicates` pairs of track numbers that sound almost the same."""
+    `near_duplicates` pairs of track numbers that sound almost the same; `sections` further tables."""
 
     collection: str
     task: str
@@ -53,6 +54,7 @@ class Report:
     near_duplicates: tuple[tuple[int, int], ...]
     seed: int
     draws: int
+    sections: tuple[Section, ...] = ()
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class Report:
                 "missing": self.missing,
                 "near_duplicates": [[self.tracks["path"].iloc[i] for i in pair] for pair in self.near_duplicates],
                 "quarantine": self.quarantine.to_dict("records"),
+                "sections": [asdict(section) for section in self.sections],
             }
         )
 

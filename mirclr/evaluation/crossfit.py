@@ -76,16 +76,30 @@ def predict_splits(problem: Problem, vectors: np.ndarray) -> Predictions:
 
 
 def _one_split(problem: Problem, vectors: np.ndarray, split: Parts) -> tuple[dict[str, np.ndarray], PenaltyChoice]:
-    _check(split)
-    task, targets, classes = problem.task, problem.targets, problem.classes
+    choice = linear_choice(problem, vectors, split)
+    known = np.concatenate([split.train, split.valid])
+    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test])
+    scores = linear_scores(problem, vectors, split, choice.penalty)
+    return {"linear": scores, "knn": knn_scores(*data, classes=problem.classes)}, choice
+
+
+def linear_choice(problem: Problem, vectors: np.ndarray, split: Parts) -> PenaltyChoice:
+    """The penalty of the linear probe of one split; raises DatasetError as `predict_splits`."""
+    check_split(split)
     known = np.concatenate([split.train, split.valid])
     one_artist = len(np.unique(problem.groups[known])) < 2
     published = len(split.valid) and (one_artist or len(split.valid) >= FEWEST_TO_CHOOSE_ON)
     pairs = [(split.train, split.valid)] if published else inner_folds(known, problem.groups, split.name)
-    choice = choose_penalty(task, vectors, targets, pairs, classes)
-    data = (task, vectors[known], targets[known], vectors[split.test])
-    path = fit_path(*data, classes=classes, penalties=[choice.penalty])
-    return {"linear": path.scores[0], "knn": knn_scores(*data, classes=classes)}, choice
+    return choose_penalty(problem.task, vectors, problem.targets, pairs, problem.classes)
+
+
+def linear_scores(
+    problem: Problem, vectors: np.ndarray, split: Parts, penalty: float, new: np.ndarray | None = None
+) -> np.ndarray:
+    """Scores of the vectors of a split's test part (or of `new` ones) by the probe fitted on its other parts."""
+    known = np.concatenate([split.train, split.valid])
+    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test] if new is None else new)
+    return fit_path(*data, classes=problem.classes, penalties=[penalty]).scores[0]
 
 
 def inner_folds(train: np.ndarray, groups: np.ndarray, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -102,7 +116,8 @@ def inner_folds(train: np.ndarray, groups: np.ndarray, name: str) -> list[tuple[
     return [(train[fit], train[judge]) for fit, judge in folds]
 
 
-def _check(split: Parts) -> None:
+def check_split(split: Parts) -> None:
+    """Raises DatasetError when there is nothing to train on or nothing to test."""
     for part, tracks in (("training", split.train), ("test", split.test)):
         if not len(tracks):
             raise DatasetError(f"split {split.name!r}: no {part} tracks are left; check the files and the split")

@@ -27,12 +27,12 @@ from mirclr.evaluation.judge import Judged, Measure, mean_of
 from mirclr.evaluation.neighbours import similarity_blocks, unit
 from mirclr.evaluation.probes import Standardiser
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
-from mirclr.evaluation.rows import CHANCE, RANDOM, Candidate, Kind, candidates
-from mirclr.evaluation.subject import Together
+from mirclr.evaluation.rows import CHANCE, RANDOM, Candidate, Kind, candidates, extractors_of
 from mirclr.evaluation.verdict import SPOKEN, Comparison, compare, spread_text, value_text
 from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.random_init import random_encoder
+from mirclr.features.together import Together
 from mirclr.files import write_atomic
 from mirclr.reports import Work
 
@@ -131,7 +131,7 @@ def evaluate_folder(
     Raises DatasetError when fewer than two tracks can be read.
     """
     asked = candidates({encoder.name: encoder}, {}, random_encoder, random_seeds=random_seeds, seed=seed)
-    team = Together({c.name: c.extractor for c in asked})
+    team = Together(extractors_of(asked))
     done = yield from embed_tracks(Halves(team), tracks, workers)
     if len(done.tracks) < FEWEST:
         raise DatasetError(f"{len(done.tracks)} of {len(tracks)} tracks could be read; a report needs {FEWEST}")

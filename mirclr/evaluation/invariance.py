@@ -32,11 +32,11 @@ from mirclr.evaluation.changes import TEMPO, Change, changes_for
 from mirclr.evaluation.judge import Measure
 from mirclr.evaluation.neighbours import similarity_blocks, unit
 from mirclr.evaluation.probes import Standardiser
-from mirclr.evaluation.rows import Kind, candidates
-from mirclr.evaluation.subject import Together
+from mirclr.evaluation.rows import Kind, candidates, extractors_of
 from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.random_init import random_encoder
+from mirclr.features.together import Together
 from mirclr.files import write_atomic
 from mirclr.reports import Work
 from mirclr.seeds import generator
@@ -153,7 +153,7 @@ def invariance(
     if count < FEWEST or not seconds > 0:
         raise ValueError(f"count must be at least {FEWEST} and seconds positive, got {count} and {seconds:g}")
     asked = candidates({encoder.name: encoder}, {}, random_encoder, random_seeds=1, seed=seed)
-    team, changes = Together({c.name: c.extractor for c in asked}), changes_for(encoder.sample_rate)
+    team, changes = Together(extractors_of(asked)), changes_for(encoder.sample_rate)
     chosen = chosen_tracks(tracks, count, seed)
     done = yield from embed_tracks(Altered(team, changes, seconds, seed), chosen, workers)
     if len(done.tracks) < FEWEST:

@@ -45,16 +45,18 @@ class Judged:
 
 
 class Judge:
-    """Holds what every row shares. `main` names the measure that decides, e.g. `linear.accuracy`."""
+    """Holds what every row shares. `main` names the measure that decides, e.g. `linear.accuracy`; `every` (1, M) and
+    `artists` (draws, M) are weights of the tested tracks: ones, and those of the bootstrap."""
 
     def __init__(self, problem: Problem, ground: Ground, *, seed: int = 0, draws: int = DRAWS) -> None:
         self.problem, self.ground, self.seed, self.draws = problem, ground, seed, draws
         self.main = f"linear.{MAIN_METRIC[problem.task]}"
         tested, folds = problem.tested()
         self.truth = problem.targets[tested]
-        every = np.ones((1, len(tested)), np.float32)
+        self.every = np.ones((1, len(tested)), np.float32)
         by_fold = (folds == np.arange(len(problem.splits))[:, None]).astype(np.float32)
-        self._weights = np.concatenate([every, by_fold, track_weights(problem.groups[tested], draws, seed)])
+        self.artists = track_weights(problem.groups[tested], draws, seed)
+        self._weights = np.concatenate([self.every, by_fold, self.artists])
 
     @classmethod
     def of(cls, collection: Collection) -> Judge:
@@ -63,10 +65,18 @@ class Judge:
         problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
         return cls(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
 
-    def row(self, vectors: np.ndarray) -> Judged:
-        """Judge `(N, D)` vectors by probes and by retrieval. Raises DatasetError as `predict_splits` does."""
-        predictions = predict_splits(self.problem, vectors)
+    def row(self, vectors: np.ndarray, more: Mapping[str, np.ndarray] | None = None) -> Judged:
+        """Judge `(N, D)` vectors by probes and by retrieval, and `more` scores `(M, K)` of tested tracks by protocol.
+
+        Raises DatasetError as `predict_splits` does.
+        """
+        own = predict_splits(self.problem, vectors)
+        predictions = Predictions({**own.scores, **(more or {})}, own.choices)
         return self._judged(predictions, retrieve(vectors, self.ground))
+
+    def scored(self, name: str, scores: np.ndarray) -> Judged:
+        """Judge `scores` (M, K) of the tested tracks alone, as those of a protocol called `name`."""
+        return self._judged(Predictions({name: scores}, ()), Retrieval({}, {}))
 
     def chance(self) -> Judged:
         """The best constant answer, known in hindsight: label frequencies, or mean values, of the judged tracks.

@@ -79,14 +79,21 @@ class Path:
 
 
 def fit_path(
-    task: str, vectors: np.ndarray, targets: np.ndarray, new: np.ndarray, *, classes: int, penalties: Sequence[float]
+    task: str,
+    vectors: np.ndarray,
+    targets: np.ndarray,
+    new: np.ndarray,
+    *,
+    classes: int,
+    penalties: Sequence[float],
+    standardise: Standardiser | None = None,
 ) -> Path:
     """Fit `(N, D)` `vectors` to `targets` under each penalty (strongest first) and score `(M, D)` `new` vectors.
 
     `targets` `(N,)` class numbers below `classes`, `(N, K)` zeros and ones, or `(N, K)` values. Scores are
-    probabilities (a class absent from `targets` has 0) or predicted values.
+    probabilities (a class absent from `targets` has 0) or predicted values. `standardise`: default, by `vectors`.
     """
-    standardise = Standardiser.fitted(vectors)
+    standardise = standardise or Standardiser.fitted(vectors)
     x, rotation = _rotated(standardise(vectors))
     x_new = standardise(new) @ rotation
     if task == "regression":

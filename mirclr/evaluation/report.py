@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -11,9 +12,15 @@ from mirclr.datasets.collection import Collection
 from mirclr.errors import UsageError
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
+from mirclr.evaluation.exams import Exams, protocol_sections, scores_of, sit
+from mirclr.evaluation.further import further_sections
+from mirclr.evaluation.given import Table
 from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
+from mirclr.evaluation.material import Material
+from mirclr.evaluation.protocols import ALWAYS, PROTOCOLS
 from mirclr.evaluation.retrieval import TOLD, near_duplicates
-from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates
+from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates, extractors_of
+from mirclr.evaluation.sections import Section
 from mirclr.evaluation.subject import Embed, Subject, embed_collection
 from mirclr.evaluation.verdict import Comparison, compare
 from mirclr.features.embed import embed_tracks
@@ -31,23 +38,47 @@ def evaluate(
     random_seeds: int = 3,
     seed: int = 0,
     draws: int = DRAWS,
-    embed: Embed = embed_tracks,
+    embed: Embed | None = None,
+    tables: Mapping[str, Table] | None = None,
+    exams: Exams | None = None,
 ) -> Work[Report]:
-    """Judge `encoders` on `collection` beside chance, MFCC statistics and untrained twins.
+    """Judge `encoders` and `tables` of vectors on `collection` beside chance, MFCC statistics and untrained twins.
 
+    `exams`: what to ask beside the linear probe, kNN and retrieval. `embed` (default: `embed_tracks`, with the cache of
+    the exams where there is one) embeds.
     `untrained(encoder, seed)` makes a twin (default: `mirclr.features.random_init.random_encoder`); `families` names
     encoders that differ only in their seed, so that their mean is judged too. Deterministic from `seed`.
     Raises UsageError on encoders that cannot be told apart, DatasetError on a collection that cannot be judged.
     """
-    asked = candidates(encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed)
-    subject = yield from embed_collection(collection, {c.name: c.extractor for c in asked}, embed)
+    exams = exams or Exams()
+    exams.check(collection.task)
+    given = tables or {}
+    asked = candidates(encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed, given=given)
+    embed = embed or partial(embed_tracks, cache=exams.cache)
+    ready = {name: table.vectors for name, table in given.items()}
+    subject = yield from embed_collection(collection, extractors_of(asked), embed, ready)
     judge = Judge(subject.problem, subject.ground, seed=seed, draws=draws)
+    sat = yield from sit(exams, subject.problem, {c.name: partial(_material, subject, c, exams) for c in asked})
     judged = {CHANCE: judge.chance()}
-    for done, candidate in enumerate(asked):
-        yield Progress("judge", done, len(asked), candidate.name)
-        judged[candidate.name] = judge.row(subject.vectors[candidate.name])
+    for done, c in enumerate(asked):
+        yield Progress("judge", done, len(asked), c.name)
+        judged[c.name] = judge.row(subject.vectors[c.name], scores_of(sat[c.name]))
     yield Progress("judge", len(asked), len(asked))
-    return _report(collection, subject, judge, asked, judged)
+    further = yield from further_sections(exams, subject, judge, asked, embed)
+    own = protocol_sections(exams, subject.problem, collection.vocabulary, sat, judged)
+    return _report(collection, subject, judge, asked, judged, (*own, *further))
+
+
+def _material(subject: Subject, candidate: Candidate, exams: Exams) -> Material:
+    """A row's vectors, and its clips where a protocol wants them and they are known."""
+    vectors, extractor = subject.vectors[candidate.name], candidate.extractor
+    if not exams.clips or exams.cache is None or extractor is None:
+        return Material(vectors)
+    paths = map(str, subject.tracks["path"])
+    found = [exams.cache.read(extractor, exams.cache.content(path)) for path in paths]
+    return Material(vectors, [segments for segments in found if segments is not None]) if all(found) else (
+        Material(vectors)
+    )  # fmt: skip
 
 
 def _twin(encoder: Extractor, seed: int) -> Extractor:
@@ -61,12 +92,18 @@ def _twin(encoder: Extractor, seed: int) -> Extractor:
 
 
 def _report(
-    collection: Collection, subject: Subject, judge: Judge, asked: list[Candidate], judged: dict[str, Judged]
+    collection: Collection,
+    subject: Subject,
+    judge: Judge,
+    asked: list[Candidate],
+    judged: dict[str, Judged],
+    sections: tuple[Section, ...],
 ) -> Report:
     rows = [Row(CHANCE, "chance", judged[CHANCE])]
-    for c in asked:
-        e = c.extractor
-        rows.append(Row(c.name, c.kind, judged[c.name], e.dim, e.fingerprint, (*c.notes, *_fit_notes(judged[c.name]))))
+    rows += [
+        Row(c.name, c.kind, judged[c.name], c.dim, c.fingerprint, (*c.notes, *_fit_notes(judged[c.name])))
+        for c in asked
+    ]
     means = _family_means(asked, judged, judge.seed)
     twice = tuple(near_duplicates(subject.vectors[MfccStatistics.name]))
     return Report(
@@ -84,6 +121,7 @@ def _report(
         near_duplicates=twice,
         seed=judge.seed,
         draws=judge.draws,
+        sections=sections,
     )
 
 
@@ -111,12 +149,15 @@ def _comparisons(
         return (means[family].name, means[family].judged) if family in means else (single, judged[single])
 
     trained = {c.family: c.rivals for c in asked if c.kind == "trained"}
-    known = [key for key in (main, *ALSO_COMPARED) if key in judged[asked[0].name].measures]
+    measures = judged[asked[0].name].measures
+    metric = main.partition(".")[2]
+    by_protocol = [f"{name}.{metric}" for name in PROTOCOLS if name not in ALWAYS]
+    known = [key for key in (main, *by_protocol, *ALSO_COMPARED) if key in measures]
     return [
         compare(key, row_of(family), row_of(rival))
         for key in known
         for family, twins in trained.items()
-        for rival in (twins, MfccStatistics.name)
+        for rival in (*([twins] if twins else []), MfccStatistics.name)
     ]
 
 

@@ -6,6 +6,7 @@
 | per_class.csv | a label (or target) of a row, linear probe |
 | confusion.csv | a pair (true, predicted) of a row, linear probe (multiclass only) |
 | predictions.csv | a track (and label or target) predicted by a row's linear probe |
+| NAME.csv | a row of the section NAME: a protocol, label efficiency, robustness |
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         tables["confusion.csv"] = confusion_records
     for name, records in tables.items():
         write_atomic(folder / name, pd.DataFrame(records(report)).to_csv(index=False))
+    for section in report.sections:
+        table = pd.DataFrame(list(section.rows), columns=list(section.columns))
+        write_atomic(folder / f"{section.name}.csv", table.to_csv(index=False))
+    names = [*tables, *(f"{section.name}.csv" for section in report.sections), "report.json"]
     write_atomic(folder / "report.json", json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
-    return [folder / name for name in (*tables, "report.json")]
+    return [folder / name for name in names]
 
 
 def measure_records(report: Report) -> Iterator[Record]:

@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mirclr.audio.cache import default_folder
 from mirclr.datasets.collection import Collection
 from mirclr.errors import UsageError
+from mirclr.evaluation.answer_memory import AnswerMemory
 from mirclr.evaluation.card import Report
+from mirclr.evaluation.exams import Exams
+from mirclr.evaluation.given import read_tables
+from mirclr.evaluation.protocols import Where
 from mirclr.evaluation.report import evaluate
 from mirclr.features.encoder_file import load_encoder
+from mirclr.features.segment_cache import SegmentCache
 from mirclr.reports import Work
 
 if TYPE_CHECKING:
@@ -35,16 +41,46 @@ class Runs:
 
 
 def evaluate_runs(
-    collection: Collection, paths: Sequence[Path], *, random_seeds: int = 3, seed: int = 0, device: str = "auto"
+    collection: Collection,
+    paths: Sequence[Path],
+    *,
+    vectors: Sequence[Path] = (),
+    exams: Exams | None = None,
+    random_seeds: int = 3,
+    seed: int = 0,
+    device: str = "auto",
 ) -> Work[Report]:
-    """`evaluate` for encoders on disk (see `open_runs`); raises what both raise."""
+    """`evaluate` for encoders on disk (see `open_runs`) and files of `vectors` (see `read_tables`).
+
+    Segment vectors and answers are kept in the cache folder (`kept_exams`), unless `exams` says otherwise. Raises what
+    all three raise.
+    """
+    tables = read_tables(vectors, collection)
     runs = open_runs(paths, device)
     for name, encoder in runs.encoders.items():
         encoder.notes = (*encoder.notes, *heard(runs.folders[name], collection))
     report = yield from evaluate(
-        collection, runs.encoders, families=runs.families, random_seeds=random_seeds, seed=seed
+        collection,
+        runs.encoders,
+        families=runs.families,
+        random_seeds=random_seeds,
+        seed=seed,
+        tables=tables,
+        exams=exams or kept_exams(),
     )
     return report
+
+
+def kept_exams(
+    protocols: Sequence[str] = (), *, label_efficiency: bool = False, robustness: bool = False, seed: int = 0
+) -> Exams:
+    """Exams that keep what they compute under `embeddings/` and `answers/` of the cache folder, and train on the GPU
+    where there is one."""
+    from mirclr.features.encoder import pick_device
+
+    folder, where = default_folder(), Where(seed, str(pick_device("auto")))
+    cache, memory = SegmentCache(folder / "embeddings"), AnswerMemory(folder / "answers")
+    return Exams(tuple(protocols), label_efficiency, robustness, where, cache, memory)
 
 
 def open_runs(paths: Sequence[Path], device: str = "auto") -> Runs:

@@ -18,34 +18,11 @@ from mirclr.errors import DatasetError
 from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.retrieval import Ground
 from mirclr.features.embed import Embedded, embed_tracks
-from mirclr.features.extractor import Extractor, track_vector
+from mirclr.features.extractor import Extractor
+from mirclr.features.together import Together
 from mirclr.reports import Work, finish
 
 Embed = Callable[[Extractor, pd.DataFrame], Work[Embedded]]
-
-
-class Together:
-    """Several extractors of one sample rate as one: each track is decoded once for all of them.
-
-    Its vector is theirs in a row (each the mean over its own segments); `split` takes them apart.
-    """
-
-    def __init__(self, extractors: Mapping[str, Extractor]) -> None:
-        self.extractors = dict(extractors)
-        members = list(self.extractors.values())
-        self.name = " + ".join(self.extractors)
-        self.fingerprint = "+".join(m.fingerprint for m in members)
-        self.dim, self.sample_rate = sum(m.dim for m in members), members[0].sample_rate
-
-    def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`(T,)` samples to one `(1, D1 + D2 + ...)` float32 vector starting at 0 s."""
-        vectors = [track_vector(member.segments(samples)[0]) for member in self.extractors.values()]
-        return np.concatenate(vectors)[None, :], np.zeros(1)
-
-    def split(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
-        """`(N, D1 + D2 + ...)` to `(N, Di)` for each extractor by name."""
-        ends = np.cumsum([member.dim for member in self.extractors.values()])
-        return dict(zip(self.extractors, np.split(vectors, ends[:-1], axis=1), strict=True))
 
 
 def every_vector(collection: Collection, extractor: Extractor, workers: int | None = None) -> np.ndarray:
@@ -63,8 +40,8 @@ def every_vector(collection: Collection, extractor: Extractor, workers: int | No
 
 @dataclass(frozen=True)
 class Subject:
-    """`tracks` that everybody read (N rows), `vectors[name]` `(N, D)` for each extractor, the `problem` and `ground`
-    on those tracks, and the `quarantine` (path, reason, detail) of the rest."""
+    """`tracks` that everybody read (N rows), `vectors[name]` `(N, D)` for each extractor and each table of vectors, the
+    `problem` and `ground` on those tracks, and the `quarantine` (path, reason, detail) of the rest."""
 
     tracks: pd.DataFrame
     vectors: dict[str, np.ndarray]
@@ -73,10 +50,16 @@ class Subject:
     quarantine: pd.DataFrame
 
 
-def embed_collection(collection: Collection, extractors: Mapping[str, Extractor], embed: Embed) -> Work[Subject]:
+def embed_collection(
+    collection: Collection,
+    extractors: Mapping[str, Extractor],
+    embed: Embed,
+    tables: Mapping[str, np.ndarray] | None = None,
+) -> Work[Subject]:
     """Embed the collection by every extractor and keep the tracks all of them could read.
 
-    Raises DatasetError when no track is left, or when an extractor gives a vector that is not finite.
+    `tables`: vectors `(N, D)` that are there already, in the order of the collection's tracks. Raises DatasetError when
+    no track is left, or when an extractor gives a vector that is not finite.
     """
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
@@ -85,6 +68,8 @@ def embed_collection(collection: Collection, extractors: Mapping[str, Extractor]
         done = yield from embed(team, collection.tracks)
         found |= {name: (list(done.tracks["path"]), v) for name, v in team.split(done.vectors).items()}
         bad.append(done.quarantine)
+    paths = list(collection.tracks["path"])
+    found |= {name: (paths, table) for name, table in (tables or {}).items()}
     quarantine = pd.concat(bad).drop_duplicates("path", ignore_index=True)
     return _subject(collection, found, quarantine)
 

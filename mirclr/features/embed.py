@@ -17,6 +17,7 @@ from mirclr.audio.cache_rows import CacheSettings, Track, decode_row, to_float32
 from mirclr.audio.decode import decode
 from mirclr.errors import AudioError
 from mirclr.features.extractor import Extractor, track_vector
+from mirclr.features.segment_cache import SegmentCache, Segments
 from mirclr.reports import Progress, Work
 
 
@@ -34,7 +35,6 @@ class Embedded:
 
 # What is heard of a file: pieces of samples and where each begins, in seconds.
 Pieces = list[tuple[float, np.ndarray]]
-Segments = tuple[np.ndarray, np.ndarray]
 
 
 def _whole(path: str, sample_rate: int) -> Pieces:
@@ -87,20 +87,34 @@ def _segments(extractor: Extractor, hear: Callable[[], Pieces]) -> Segments:
     return vectors, np.concatenate([start + starts for start, _, starts in parts])
 
 
+def _remembered(cache: SegmentCache, extractor: Extractor, path: str) -> Segments:
+    return cache.segments(extractor, path, lambda: _whole(path, extractor.sample_rate)[0][1])
+
+
 def embed_tracks(
-    extractor: Extractor, tracks: pd.DataFrame, workers: int | None = None, max_seconds: float | None = None
+    extractor: Extractor,
+    tracks: pd.DataFrame,
+    workers: int | None = None,
+    max_seconds: float | None = None,
+    cache: SegmentCache | None = None,
 ) -> Work[Embedded]:
     """Embed every row of `tracks` (a column `path` is enough), in `workers` threads (None: all cores).
 
     With `max_seconds`, files longer than that (column `duration`) are heard in the evenly spaced excerpts that training
-    hears of them. A file that cannot be decoded goes to the quarantine with its reason; the others go on.
+    hears of them. With `cache`, whole files are heard only where it does not know them. A file that cannot be decoded
+    goes to the quarantine with its reason; the others go on. Raises ValueError on a `cache` with `max_seconds`.
     """
+    if cache is not None and max_seconds is not None:
+        raise ValueError("a cache holds whole files: it cannot be used with max_seconds")
     count = len(tracks)
     kept: list[int] = []
     bad: list[dict[str, str]] = []
     result = Embedded(tracks, np.zeros((0, extractor.dim), np.float32))
     vectors: list[np.ndarray] = []
-    jobs = (partial(_segments, extractor, hear) for hear in _jobs(extractor, tracks, max_seconds))
+    hears = _jobs(extractor, tracks, max_seconds)
+    jobs = (partial(_segments, extractor, hear) for hear in hears) if cache is None else (
+        partial(_remembered, cache, extractor, str(path)) for path in tracks["path"]
+    )  # fmt: skip
     for row, future in enumerate(_ahead(jobs, workers or os.cpu_count() or 1)):
         try:
             segments, starts = future.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +59,8 @@ def write_vectors(path: Path, paths: Sequence[str], vectors: np.ndarray) -> None
 
 
 def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
-    """`(N,)` paths and `(N, D)` float32 of a file as `write_vectors` makes it: any table whose first text column is
-    `path` and whose other columns are numbers.
+    """`(N,)` paths and `(N, D)` float32 of a file as `write_vectors` makes it: any table with a column `path` (or `id`)
+    whose other columns are numbers; in an .npz arrays `path` (or `id`) and `vector`.
 
     Raises UsageError, naming the file and what is wrong with it: missing, another shape, no numbers, a path twice.
     """
@@ -82,10 +82,16 @@ def read_vectors(path: Path) -> tuple[list[str], np.ndarray]:
 
 def _read_npz(path: Path) -> tuple[list[str], np.ndarray]:
     with np.load(path, allow_pickle=False) as arrays:
-        return [str(name) for name in arrays["path"]], np.asarray(arrays["vector"], np.float32)
+        return [str(name) for name in arrays[_key(arrays)]], np.asarray(arrays["vector"], np.float32)
 
 
 def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
     check_suffix(path)
     table = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    return [str(name) for name in table["path"]], table.drop(columns="path").to_numpy(np.float32)
+    key = _key(table)
+    return [str(name) for name in table[key]], table.drop(columns=key).to_numpy(np.float32)
+
+
+def _key(names: Container[str]) -> str:
+    """What tells whose a vector is."""
+    return "id" if "id" in names and "path" not in names else "path"

@@ -13,8 +13,8 @@ import soundfile
 from mirclr.config import PretrainConfig
 from mirclr.errors import DatasetError
 from mirclr.evaluation.folder import FolderReport, Halves, _Judge, evaluate_folder, same_track, write_folder_report
-from mirclr.evaluation.subject import Together
 from mirclr.features.encoder import EncoderExtractor
+from mirclr.features.together import Together
 from mirclr.models.embedder import Embedder
 from mirclr.reports import finish
 from mirclr.seeds import generator

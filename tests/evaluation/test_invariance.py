@@ -28,9 +28,9 @@ from mirclr.evaluation.invariance import (
     weighted_medians,
     write_invariance,
 )
-from mirclr.evaluation.subject import Together
 from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.encoder_file import load_encoder, save_encoder
+from mirclr.features.together import Together
 from mirclr.models.embedder import Embedder
 from mirclr.plots.invariance import draw_invariance
 from mirclr.reports import finish

@@ -13,11 +13,13 @@ from mirclr.datasets.collection import Collection
 from mirclr.datasets.registry import Task
 from mirclr.datasets.splits import Split
 from mirclr.evaluation.card import Report
+from mirclr.evaluation.given import Table
 from mirclr.evaluation.report import evaluate
-from mirclr.evaluation.subject import Embed, Together
+from mirclr.evaluation.subject import Embed
 from mirclr.features.embed import Embedded
 from mirclr.features.extractor import Extractor, track_vector
 from mirclr.features.handcrafted import MfccStatistics
+from mirclr.features.together import Together
 from mirclr.reports import Progress, Work, finish
 from mirclr.seeds import generator
 
@@ -104,9 +106,12 @@ def judge(
     task: Task = "multiclass",
     tables: Mapping[str, np.ndarray] | None = None,
     broken: tuple[str, ...] = (),
+    given: Mapping[str, Table] | None = None,
     **options: object,
 ) -> Report:
-    """The report of `tables` (default: one encoder that knows a lot) on `collection(task)`."""
+    """The report of encoders with `tables` of vectors (default: one that knows a lot), and of `given` vectors, on
+    `collection(task)`."""
     encoders = {name: Lookup(name, t, ("a note",)) for name, t in (tables or {"clever": knowing(1)}).items()}
-    settings = {"untrained": twin, "embed": embed_by_number(broken), "draws": 200, "random_seeds": 2, **options}
+    settings = {"untrained": twin, "embed": embed_by_number(broken), "draws": 200, "random_seeds": 2, "tables": given}
+    settings |= options
     return finish(evaluate(collection(task), encoders, **settings))  # type: ignore[arg-type]  # options by name

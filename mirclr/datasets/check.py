@@ -80,7 +80,7 @@ def _invalid(collection: Collection, scanned: ScanResult) -> pd.DataFrame:
     return pd.concat([scanned.quarantine, quarantine_table(rows)], ignore_index=True)
 
 
-def _differences(collection: Collection) -> tuple[str, ...]:
+def differences(collection: Collection) -> tuple[str, ...]:
     """Declared counts that this copy does not have, and annotation files that are not the published ones."""
     declared, count = collection.expected, len(collection.tracks)
     out = [f"{count} tracks here, {declared.tracks} declared"] if declared.tracks not in (None, count) else []
@@ -97,4 +97,4 @@ def check_collection(collection: Collection, workers: int | None = None) -> Work
     scanned = yield from scan_files([Path(path) for path in collection.tracks["path"]], workers=workers)
     heard = collection.with_audio_ids(scanned.tracks)
     flags = Counter(flag for flags in scanned.tracks["flags"] for flag in flags.split(",") if flag)
-    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), _differences(heard), dict(flags))
+    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), differences(heard), dict(flags))

@@ -84,7 +84,9 @@ def kept_rows(sheet: Sheet, keep: Mapping[str, Collection[str]]) -> Sheet:
 
 def together(sheets: Sequence[Sheet], column: str, values: Sequence[str]) -> Sheet:
     """Several files' rows as one sheet, `column` saying which (`values`, one a sheet); a column that one file lacks is
-    blank there."""
+    blank there. A single sheet without a value stays as it is."""
+    if len(sheets) == 1 and not values[0]:
+        return sheets[0]
     names = tuple(dict.fromkeys(name for sheet in sheets for name in sheet.columns))
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []

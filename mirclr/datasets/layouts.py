@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -20,6 +21,8 @@ SPLIT_WORDS = {
 }
 PART = "part"
 """The column that says which of several files a row was read from."""
+TableFile = tuple[str, Path]
+"""A file of a table and the part its rows belong to, '' where there are no parts."""
 PartName = Literal["train", "valid", "test"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Cell = Annotated[str, StringConstraints(strip_whitespace=True)]

@@ -17,13 +17,10 @@ import pandas as pd
 
 from mirclr.datasets.columns import joined, kept_rows, path_cells, together, with_pattern
 from mirclr.datasets.formats import READERS
-from mirclr.datasets.layouts import PART, TableLayout
+from mirclr.datasets.layouts import PART, TableFile, TableLayout
 from mirclr.datasets.sheet import SHOWN, Sheet, rows_text
 from mirclr.errors import DatasetError
 from mirclr.units import printable
-
-TableFile = tuple[str, Path]
-"""A file of a table and the part its rows belong to, '' where there are no parts."""
 
 
 @dataclass(frozen=True)

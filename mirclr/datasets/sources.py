@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mirclr.config import nearest, validate
-from mirclr.datasets.layouts import FolderLayout, SplitRule, TableLayout
-from mirclr.datasets.listing import TableFile
+from mirclr.datasets.layouts import FolderLayout, SplitRule, TableFile, TableLayout
 from mirclr.datasets.registry import Declared, Entry, read_registry
 from mirclr.datasets.sheet import Sheet, read_sheet
 from mirclr.errors import DatasetError, UsageError

@@ -136,10 +136,12 @@ def _judged(
     work = evaluate_runs(collection, encoders, vectors=vectors, exams=exams, random_seeds=random_seeds, seed=seed)
     report = face.show_work(work)
     if "finetune" in protocols:
+        from mirclr.config import BudgetConfig
         from mirclr.recipes.finetune_exam import with_finetuning
+        from mirclr.training.finetune_config import FinetuneConfig
 
-        fits, steps = folder / "finetune", further["finetune_steps"]
-        report = face.show_work(with_finetuning(report, collection, encoders, fits, steps=steps))
+        config = FinetuneConfig(budget=BudgetConfig(steps=further["finetune_steps"]))
+        report = face.show_work(with_finetuning(report, collection, encoders, folder / "finetune", config))
     return report, folder
 
 

@@ -25,18 +25,18 @@ from mirclr.features.encoder_file import save_encoder
 from mirclr.features.random_init import random_encoder
 from mirclr.reports import Work
 from mirclr.training.finetune import finetune
-from mirclr.training.finetune_config import BudgetConfig, FinetuneConfig
+from mirclr.training.finetune_config import FinetuneConfig
 
 NAME, SCRATCH = "finetune", "from scratch"
 
 
 def with_finetuning(
-    report: Report, collection: Collection, paths: Sequence[Path], folder: Path, *, steps: int | None = None
+    report: Report, collection: Collection, paths: Sequence[Path], folder: Path, config: FinetuneConfig
 ) -> Work[Report]:
     """`report` with the section `protocol-finetune` and its comparisons. `paths`: the encoders the report judges.
 
-    `folder` holds a run for every row and split. `steps` of each fit (None: as `mirclr finetune`, five minutes).
-    Raises what `mirclr.training.finetune.finetune` raises, UsageError without an encoder, DatasetError when a tested
+    `folder` holds a run for every row and split; `config` says how each is trained (its encoder, split and seed are set
+    here). Raises what `mirclr.training.finetune.finetune` raises, UsageError without an encoder, DatasetError when a tested
     track got no answer.
     """
     if not paths:
@@ -52,16 +52,17 @@ def with_finetuning(
     judge = Judge(problem, Ground(problem.groups), seed=report.seed, draws=report.draws)
     judged: dict[str, Judged] = {}
     for place, (row, start) in enumerate(starts.items()):
-        config = _settings(start, steps, report.seed, trained=row != SCRATCH)
-        own = folder / SCRATCH.replace(" ", "-") if row == SCRATCH else folder / f"encoder-{place}"
-        judged[row] = judge.scored(NAME, (yield from _answers(report, collection, config, own)))
+        settings = config.model_copy(update={"encoder": start, "seed": report.seed})
+        own = folder / f"encoder-{place}"
+        if row == SCRATCH:
+            settings, own = _from_scratch(settings), folder / SCRATCH.replace(" ", "-")
+        judged[row] = judge.scored(NAME, (yield from _answers(report, collection, settings, own)))
     return _added(report, judged)
 
 
-def _settings(start: Path, steps: int | None, seed: int, *, trained: bool) -> FinetuneConfig:
-    """What `mirclr finetune` does by default; from scratch no layer has learned anything that a low rate would keep."""
-    plain = FinetuneConfig(encoder=start, seed=seed, budget=BudgetConfig(steps=steps))
-    return plain if trained else plain.model_copy(update={"optim": plain.optim.model_copy(update={"layer_decay": 1.0})})
+def _from_scratch(config: FinetuneConfig) -> FinetuneConfig:
+    """From scratch no layer has learned anything that a low rate would keep."""
+    return config.model_copy(update={"optim": config.optim.model_copy(update={"layer_decay": 1.0})})
 
 
 def _answers(report: Report, collection: Collection, config: FinetuneConfig, folder: Path) -> Work[np.ndarray]:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from mirclr.cli.main import main
-from tests.support.labelled_tones import labelled_folder, tiny_encoder
+from mirclr.evaluation.exams import Exams
+from mirclr.evaluation.runs import evaluate_runs
+from mirclr.recipes.finetune_exam import with_finetuning
+from mirclr.reports import finish
+from tests.support.labelled_tones import labelled, labelled_folder, tiny_encoder, tuning
 
 
-def test_fine_tuning_is_a_section_and_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIRCLR_CACHE", str(tmp_path / "cache"))
-    table, run = labelled_folder(tmp_path / "music"), tiny_encoder(tmp_path / "run")
-    command = ["evaluate", str(table), "--split", "part", "--encoder", str(run), "--random-seeds", "1", "--json"]
-    command += ["--protocol", "finetune", "--finetune-steps", "3", "-o", str(tmp_path / "card")]
-    done = CliRunner().invoke(main, command)
-    assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    (section,) = told["sections"]
-    assert section["name"] == "protocol-finetune"
-    assert [row[0] for row in section["rows"]] == ["tiny", "from scratch"]
-    accuracy = section["columns"].index("accuracy")
-    assert all(0 <= row[accuracy] <= 1 for row in section["rows"])
-    (compared,) = [c for c in told["comparisons"] if c["measure"] == "finetune.accuracy"]
-    assert (compared["ours"], compared["rival"]) == ("tiny", "from scratch")
-    assert (tmp_path / "card" / "protocol-finetune.csv").is_file()
+def test_fine_tuning_is_a_section_and_a_comparison(tmp_path: Path) -> None:
+    labelled_folder(tmp_path / "music")
+    found, run = labelled(tmp_path / "music"), tiny_encoder(tmp_path / "run")
+    report = finish(evaluate_runs(found, [run], random_seeds=1, exams=Exams(), device="cpu"))
+    given = (report, found, [run], tmp_path / "fits", tuning(tmp_path / "cache", budget={"steps": 3}))
+    tuned = finish(with_finetuning(*given))
+    (section,) = tuned.sections
+    assert section.name == "protocol-finetune"
+    assert [row[0] for row in section.rows] == ["tiny", "from scratch"]
+    compared = tuned.comparisons[-1]
+    assert (compared.measure, compared.ours, compared.rival) == ("finetune.accuracy", "tiny", "from scratch")
+    accuracy = section.columns.index("accuracy")
+    assert compared.our_value == section.rows[0][accuracy]
+    told = pd.read_csv(tmp_path / "fits" / "encoder-0" / "split-0" / "predictions.csv")
+    assert (told["true"] == told["predicted"]).mean() == section.rows[0][accuracy]
+    assert (tmp_path / "fits" / "from-scratch" / "split-0" / "config.json").is_file()
 
-    again = CliRunner().invoke(main, command)  # everything is there: it only answers again
-    assert again.exit_code == 0, again.stderr
-    assert json.loads(again.stdout)["sections"] == told["sections"]
+    stages: set[str] = set()
+    again = finish(with_finetuning(*given), lambda progress: stages.add(progress.stage))
+    assert again.sections == tuned.sections
+    assert "train" not in stages  # what was finished only answers again
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 import mirclr
 from mirclr.config import Strict, nearest, read_yaml, validate
+from mirclr.datasets.tasks import Task
 from mirclr.errors import ConfigError, DatasetError
 
 FILE_NAME = "datasets.yaml"
@@ -31,7 +32,6 @@ SPLIT_WORDS = {
     **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
-Task = Literal["multiclass", "multilabel", "regression"]
 LeakKind = Literal["artist_overlap", "duplicate_audio", "same_file"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -40,7 +40,8 @@ class TableLayout(Strict):
     """One row a track. `path` is relative to the collection's root; every other name is a column of `file`.
 
     `labels`: one column for `multiclass`; for `multilabel` one column of names joined by `separator`, or several
-    columns of 0 and 1; for `regression` one column of numbers per target.
+    columns of 0 and 1; for `regression` one column of numbers per target; for `key` one column of names (`Eb minor`),
+    for `tempo` one of beats per minute.
     """
 
     file: Text
@@ -128,8 +129,8 @@ class Entry(Strict):
             return ["give exactly one of table and folders"]
         if self.table is None:
             return self._folder_problems()
-        if self.task == "multiclass" and len(self.table.labels) != 1:
-            return [f"multiclass reads one label column, table.labels names {len(self.table.labels)}"]
+        if self.task in ("multiclass", "key", "tempo") and len(self.table.labels) != 1:
+            return [f"{self.task} reads one label column, table.labels names {len(self.table.labels)}"]
         if self.task == "multilabel" and len(self.table.labels) == 1 and self.table.separator is None:
             return ["multilabel reads several 0/1 columns, or one column with table.separator"]
         if self.table.separator is not None and (self.task != "multilabel" or len(self.table.labels) != 1):
@@ -137,7 +138,8 @@ class Entry(Strict):
         return []
 
     def _folder_problems(self) -> list[str]:
-        out = [] if self.task == "multiclass" else [f"a folder per label is multiclass, not {self.task}"]
+        named = self.task in ("multiclass", "key")
+        out = [] if named else [f"a folder per label is multiclass or key, not {self.task}"]
         columns = [name for name, rule in self.splits.items() if rule.column is not None]
         return out + [f"splits.{name}.column: folders have no columns" for name in columns]
 
@@ -146,7 +148,9 @@ class Entry(Strict):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         out = [f"vocabulary holds {label!r} twice" for label in twice]
         columns = self.table is not None and self.task != "multiclass" and self.table.separator is None
-        if columns and self.vocabulary is not None:
+        if self.task == "key" and self.vocabulary is not None:
+            out.append("the vocabulary of keys is fixed, all 24: leave it out")
+        elif columns and self.vocabulary is not None:
             out.append("vocabulary is the list of label columns here: leave it out")
         if self.vocabulary is not None:
             unknown = sorted(set(self.expected.labels) - set(labels))

@@ -14,6 +14,7 @@ from typing import Any
 from mirclr.config import nearest, validate
 from mirclr.datasets.registry import Declared, Entry, FolderLayout, SplitRule, TableLayout, read_registry
 from mirclr.datasets.sheet import Sheet, read_sheet
+from mirclr.datasets.tasks import Task
 from mirclr.errors import DatasetError, UsageError
 from mirclr.units import printable
 
@@ -61,7 +62,7 @@ def _own_entry(path: Path, splits: Mapping[str, SplitRule], **layout: Any) -> En
     unstated = "not stated (a collection of your own)"
     facts = {"title": _name_of(path), "licence": unstated, "citation": unstated, "where": "on this machine"}
     rules = {**splits, SEEDED: SplitRule(folds=DEFAULT_FOLDS)}
-    data = {**facts, "root": ".", "task": "multiclass", "splits": rules, **layout}
+    data = {"task": "multiclass", **facts, "root": ".", "splits": rules, **layout}
     return validate(Entry, data, printable(path))
 
 
@@ -71,12 +72,12 @@ def _name_of(path: Path) -> str:
     return printable(name).strip() or "collection"
 
 
-def _of_folder(path: Path, label: str | None) -> Source:
+def _of_folder(path: Path, label: str | None, task: Task) -> Source:
     if label is not None:
         raise UsageError(
             f"{printable(path)} is a folder per label: its subfolders are the labels, it has no column {label!r}"
         )
-    return Source(_name_of(path), _own_entry(path, {}, folders=FolderLayout()), path)
+    return Source(_name_of(path), _own_entry(path, {}, folders=FolderLayout(), task=task), path)
 
 
 def _one_of(columns: Sequence[str], known: Sequence[str]) -> str | None:
@@ -95,40 +96,53 @@ def _needed(sheet: Sheet, what: str, known: Sequence[str]) -> str:
     return column
 
 
-def _of_table(path: Path, label: str | None, split: str | None) -> Source:
+def _of_table(path: Path, label: str | None, split: str | None, task: Task) -> Source:
     """A user's own table: path and label are required, artist and a split column optional."""
     sheet = read_sheet(path)
     layout = TableLayout(
         file=path.name,
         path=_needed(sheet, "path", PATH_COLUMNS),
-        labels=(label or _needed(sheet, "label", LABEL_COLUMNS),),
+        labels=(label or _needed(sheet, "label", ((task,) if task in ("key", "tempo") else LABEL_COLUMNS)),),
         artist=_one_of(sheet.columns, ARTIST_COLUMNS),
         album=_one_of(sheet.columns, ("album",)),
         title=_one_of(sheet.columns, ("title",)),
     )
     column = split if split and split != SEEDED else _one_of(sheet.columns, SPLIT_COLUMNS)
     splits = {column: SplitRule(column=column)} if column is not None else {}
-    return Source(_name_of(path), _own_entry(path, splits, table=layout), path.parent, path, absolute=True)
+    return Source(_name_of(path), _own_entry(path, splits, table=layout, task=task), path.parent, path, absolute=True)
 
 
-def _with_label(source: Source, label: str) -> Source:
-    """A declared table read by another label column, as names to tell apart; one target of a regression stays one."""
+def _with_label(source: Source, label: str, task: Task | None) -> Source:
+    """A declared table read by another label column, as `task`; None: one target of a regression stays one, any other
+    column holds names to tell apart."""
     table = source.entry.table
     if table is None:
         raise UsageError(f"{source.name} is a folder per label: it has no column {label!r}")
-    task = "regression" if source.entry.task == "regression" and label in table.labels else "multiclass"
-    changed = {"table": {**table.model_dump(), "labels": (label,), "separator": None}, "task": task}
+    stays = source.entry.task == "regression" and label in table.labels
+    kind = task or ("regression" if stays else "multiclass")
+    changed = {"table": {**table.model_dump(), "labels": (label,), "separator": None}, "task": kind}
     plain = source.entry.model_dump(exclude={"table", "task", "vocabulary", "expected"})
     return Source(
         source.name, validate(Entry, {**plain, **changed}, source.name), source.root, source.table, source.lists
     )
 
 
-def find_source(dataset: str | Path, registry: Path | None, label: str | None, split: str | None) -> Source:
+def _relabelled(source: Source, label: str | None, task: Task | None) -> Source:
+    if label is not None:
+        return _with_label(source, label, task)
+    if task not in (None, source.entry.task):
+        raise UsageError(f"{source.name} is declared as {source.entry.task}; name the column that is {task} (--label)")
+    return source
+
+
+def find_source(
+    dataset: str | Path, registry: Path | None, label: str | None, split: str | None, task: Task | None = None
+) -> Source:
     """DATASET resolved. A bare word is a declared name first, so `./emotify` is how to mean a folder of that name.
 
     `registry`: a datasets.yaml (default: see `registry.registry_files`); `label`: another label column; `split`: the
-    rule or, for one's own table, the column to split by. Raises DatasetError, ConfigError, UsageError.
+    rule or, for one's own table, the column to split by; `task`: what the labels of a table or folder of one's own, or
+    those of `label`, are (default: multiclass). Raises DatasetError, ConfigError, UsageError.
     """
     text, path = os.fspath(dataset), Path(dataset).expanduser()
     if not text.strip():
@@ -137,7 +151,7 @@ def find_source(dataset: str | Path, registry: Path | None, label: str | None, s
         declared = read_registry(registry)
         if text in declared:
             source = _of_declared(declared[text])
-            return source if label is None else _with_label(source, label)
+            return _relabelled(source, label, task)
         if not path.exists():
             hint = nearest(text, declared)
             raise DatasetError(
@@ -145,9 +159,9 @@ def find_source(dataset: str | Path, registry: Path | None, label: str | None, s
             )
     path = Path(os.path.abspath(path))
     if path.is_dir():
-        return _of_folder(path, label)
+        return _of_folder(path, label, task or "multiclass")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        return _of_table(path, label, split)
+        return _of_table(path, label, split, task or "multiclass")
     what = "is neither a folder nor a .csv or .tsv table" if path.exists() else "is not there"
     raise DatasetError(f"{printable(path)} {what}")
 

@@ -26,6 +26,7 @@ from mirclr.datasets.sheet import read_lines
 from mirclr.datasets.sources import DEFAULT_FOLDS, Source, find_source
 from mirclr.datasets.splits import Material, Split, column_splits, listed_split, mass_of, seeded_folds
 from mirclr.datasets.targets import per_label, read_targets
+from mirclr.datasets.tasks import Task
 from mirclr.errors import DatasetError, UsageError
 from mirclr.units import printable
 
@@ -121,7 +122,7 @@ def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_mis
     return Collection(
         name=source.name,
         root=source.root,
-        task=entry.task,
+        kind=entry.task,
         vocabulary=vocabulary,
         tracks=tracks.assign(artist=tracks["artist"].where(known, None)),
         targets=targets[there],
@@ -142,6 +143,7 @@ def read_collection(
     *,
     registry: Path | None = None,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: int | None = None,
     seed: int = 0,
@@ -149,7 +151,7 @@ def read_collection(
     artist_of: ArtistOf = artist_from_tags,
 ) -> Collection:
     """As `load_collection`, without the leakage audit; `max_missing` in 0..1 is the share of files that may be gone."""
-    source = find_source(dataset, registry, label, split)
+    source = find_source(dataset, registry, label, split, task)
     chosen = _chosen_rule(source, split, folds)
     listed, excluded = _without_known_bad(source, _listing(source, chosen[1], artist_of))
     collection = _labelled(source, listed, excluded, max_missing)
@@ -163,6 +165,7 @@ def load_collection(
     allow: Sequence[str] = (),
     registry: Path | None = None,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: int | None = None,
     seed: int = 0,
@@ -172,15 +175,23 @@ def load_collection(
 
     `dataset`: a name in datasets.yaml, a folder per label, or a csv / tsv with columns for path and label.
     `registry`: the datasets.yaml to read after the shipped one (default: $MIRCLR_DATASETS or the one in the current
-    folder). `label`: another label column of a table. `split`: the split rule by name (default: the first declared),
-    or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5); a
+    folder). `label`: another label column of a table. `task`: what the labels of one's own table or folder, or those of
+    `label`, are (mirclr.datasets.tasks; default: multiclass). `split`: the split rule by name (default: the first
+    declared), or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5); a
     published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
     (`leakage.LEAK_KINDS`). `artist_of`: how the artist of a file without a table is found (default: its tags).
 
     Raises DatasetError (missing files, bad rows, leaks), ConfigError (datasets.yaml), UsageError (arguments).
     """
     collection = read_collection(
-        dataset, registry=registry, label=label, split=split, folds=folds, seed=seed, artist_of=artist_of
+        dataset,
+        registry=registry,
+        label=label,
+        task=task,
+        split=split,
+        folds=folds,
+        seed=seed,
+        artist_of=artist_of,
     )
     allowed = refuse_leaks(collection, audit(collection), allow)
     return replace(collection, notes=(*collection.notes, *allowed))

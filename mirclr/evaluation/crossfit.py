@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from mirclr.datasets.tasks import Task, learned
 from mirclr.errors import DatasetError
 from mirclr.evaluation.neighbours import knn_scores
 from mirclr.evaluation.probes import PenaltyChoice, choose_penalty, fit_path
@@ -40,9 +41,10 @@ class Parts(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is predicted: `task`, `targets` and `classes` as in `fit_path`, `groups` `(N,)` artist numbers, `splits`."""
+    """What is predicted: `task` (mirclr.datasets.tasks), which measures depend on, `targets` and `classes` as in
+    `fit_path`, `groups` `(N,)` artist numbers, `splits`."""
 
-    task: str
+    task: Task
     targets: np.ndarray
     groups: np.ndarray
     splits: Sequence[Parts]
@@ -77,7 +79,7 @@ def predict_splits(problem: Problem, vectors: np.ndarray) -> Predictions:
 
 def _one_split(problem: Problem, vectors: np.ndarray, split: Parts) -> tuple[dict[str, np.ndarray], PenaltyChoice]:
     _check(split)
-    task, targets, classes = problem.task, problem.targets, problem.classes
+    task, targets, classes = learned(problem.task), problem.targets, problem.classes
     known = np.concatenate([split.train, split.valid])
     one_artist = len(np.unique(problem.groups[known])) < 2
     published = len(split.valid) and (one_artist or len(split.valid) >= FEWEST_TO_CHOOSE_ON)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mirclr.datasets.tasks import Task, learned
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
 from mirclr.evaluation.judge import Measure
 from mirclr.evaluation.metrics import score_predictions
@@ -55,7 +56,7 @@ class HeldOutScores:
 
 
 def score_held_out(
-    task: str, truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, *, seed: int = 0, draws: int = DRAWS
+    task: Task, truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, *, seed: int = 0, draws: int = DRAWS
 ) -> HeldOutScores:
     """Measures of `(M, K)` scores against `truth` (as `score_predictions` takes them), artists `groups` (M,).
 
@@ -71,9 +72,9 @@ def score_held_out(
     )
 
 
-def _constant(task: str, truth: np.ndarray, outputs: int) -> np.ndarray:
+def _constant(task: Task, truth: np.ndarray, outputs: int) -> np.ndarray:
     """Label frequencies, or mean values, of the judged tracks: the hardest constant to beat."""
-    if task == "multiclass":
+    if learned(task) == "multiclass":
         return np.bincount(truth, minlength=outputs) / len(truth)
     return np.asarray(truth.mean(axis=0, dtype=np.float64))
 

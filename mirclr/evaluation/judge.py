@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mirclr.datasets.collection import Collection
+from mirclr.datasets.tasks import learned
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
 from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
 from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
@@ -60,7 +61,7 @@ class Judge:
     def of(cls, collection: Collection) -> Judge:
         """The judge of a whole collection, over its own splits."""
         labels = np.asarray(collection.targets)
-        problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
+        problem = Problem(collection.kind, labels, collection.groups, collection.splits, len(collection.vocabulary))
         return cls(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
 
     def row(self, vectors: np.ndarray) -> Judged:
@@ -74,7 +75,7 @@ class Judge:
         Chosen in hindsight it is the hardest constant to beat. (The frequencies of each training part would be too
         easy a rival: in grouped folds they lean away from the test part.) Retrieval: a random ranking, exactly.
         """
-        if self.problem.task == "multiclass":
+        if learned(self.problem.task) == "multiclass":
             share = np.bincount(self.truth, minlength=self.problem.classes) / len(self.truth)
         else:
             share = self.truth.mean(axis=0, dtype=np.float64)

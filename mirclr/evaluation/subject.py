@@ -99,7 +99,7 @@ def _subject(
     vectors = {name: _kept(name, paths, table, read) for name, (paths, table) in found.items()}
     targets, groups = collection.targets[keep], collection.groups[keep]
     classes = len(collection.vocabulary)
-    problem = Problem(collection.task, targets, groups, _splits_within(collection.splits, keep), classes)
+    problem = Problem(collection.kind, targets, groups, _splits_within(collection.splits, keep), classes)
     labels = targets if collection.task == "multiclass" else None
     tracks = collection.tracks[keep].reset_index(drop=True)
     return Subject(tracks, vectors, problem, Ground(groups, labels), quarantine)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mirclr.config import BudgetConfig, PretrainConfig, read_yaml, validate
+from mirclr.datasets.tasks import Task
 from mirclr.recipes.ablation_rows import Groups
 from mirclr.recipes.options import (
     Count,
@@ -56,6 +57,7 @@ def finetune(
     output: Writes,
     *,
     label: str | None = None,
+    task: Task | None = None,
     folds: Annotated[int, Field(ge=2, le=50)] | None = None,
     target: FolderOrNone = (),
     allow: Texts = (),
@@ -66,7 +68,7 @@ def finetune(
     from mirclr.training.finetune import finetune as tune
     from mirclr.training.labelled import load_for_split
 
-    collection = load_for_split(dataset, config.split, label=label, folds=folds, allow=allow)
+    collection = load_for_split(dataset, config.split, label=label, task=task, folds=folds, allow=allow)
     settings = config.model_copy(update={"encoder": encoder, "target": target[0] if target else None})
     done = yield from tune(collection, settings, output, resume=output.exists())
     p = done.predictions

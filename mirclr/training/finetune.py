@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from mirclr.datasets.collection import Collection
+from mirclr.datasets.tasks import Task
 from mirclr.errors import Interrupted, TrainingError
 from mirclr.features.encoder import fingerprint_of
 from mirclr.features.encoder_file import save_encoder
@@ -46,9 +47,10 @@ FIRST_LOOKS = (4, 16)  # steps after which a clock's plan is corrected, before t
 
 @dataclass(frozen=True)
 class Predictions:
-    """The test part: `paths` (M), `truth` as in the collection's targets, `scores` (M, K), artists `groups` (M,)."""
+    """The test part of a collection that asks for `task`: `paths` (M), `truth` as in the collection's
+    targets, `scores` (M, K), artists `groups` (M,)."""
 
-    task: str
+    task: Task
     vocabulary: tuple[str, ...]
     split: str
     paths: tuple[str, ...]
@@ -254,4 +256,4 @@ def _tested(run: Tuning) -> Work[Predictions]:
     scores = yield from score_tracks(run.tuner.average, labelled.material, labelled.test.ids, run.device, "test")
     paths = tuple(collection.tracks["path"].iloc[rows])
     truth, groups = collection.targets[rows], collection.groups[rows]
-    return Predictions(collection.task, collection.vocabulary, labelled.split, paths, truth, scores, groups)
+    return Predictions(collection.kind, collection.vocabulary, labelled.split, paths, truth, scores, groups)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirclr.datasets.tasks import Task, learned, spoken
 from mirclr.models.embedder import Embedder
 from mirclr.reports import Progress, Work
 from mirclr.training.finetune_learner import Tunable
@@ -49,15 +50,15 @@ def score_tracks(
 
 
 def prediction_rows(
-    task: str, vocabulary: Sequence[str], paths: Sequence[str], truth: np.ndarray, scores: np.ndarray
+    task: Task, vocabulary: Sequence[str], paths: Sequence[str], truth: np.ndarray, scores: np.ndarray
 ) -> list[dict[str, Any]]:
     """Rows of predictions.csv. Multiclass: the answer and its probability; else one row per label or target."""
-    if task == "multiclass":
+    if learned(task) == "multiclass":
         named = zip(paths, truth, scores.argmax(axis=1), scores.max(axis=1), strict=True)
         return [
             {"path": os.fspath(path), "true": vocabulary[t], "predicted": vocabulary[p], "probability": share}
             for path, t, p, share in named
         ]
-    each = ((path, *row) for path, ts, ss in zip(paths, truth, scores, strict=True)
+    each = ((path, *row) for path, ts, ss in zip(paths, spoken(task, truth), spoken(task, scores), strict=True)
             for row in zip(vocabulary, ts, ss, strict=True))  # fmt: skip
     return [{"path": os.fspath(path), "label": k, "true": t, "predicted": s} for path, k, t, s in each]

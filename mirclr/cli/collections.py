@@ -23,8 +23,8 @@ datasets_option = click.option(
 )
 task_option = click.option(
     "--task",
-    type=click.Choice(["multiclass", "regression", "key", "tempo"]),
-    help="What the labels of your own table, or those of --label, are. Default: multiclass.",
+    type=click.Choice(["multiclass", "regression", "key", "tempo", "onsets", "beats", "notes"]),
+    help="What the labels of your own table, or of --label, are. Default: multiclass.",
 )
 allow_leak_option = click.option(
     "--allow-leak",
@@ -38,7 +38,7 @@ allow_leak_option = click.option(
 def _labels(found: Declared) -> list[str]:
     """The labels a declaration fixes; empty when they are those found in the table or the folders."""
     entry = found.entry
-    if entry.vocabulary is None and entry.table is not None and (entry.task not in ("multiclass", "key")):
+    if entry.vocabulary is None and entry.table is not None and (entry.task in ("multilabel", "regression", "tempo")):
         return [] if entry.table.separator else list(entry.table.labels)
     return list(entry.vocabulary or ())
 

@@ -91,7 +91,7 @@ def _finetune(collection: Any, run: Path, settings: FinetuneConfig, resume: bool
 
     done = face.show_work(tune(collection, settings, run, resume))
     p = done.predictions
-    scores = score_held_out(p.task, p.truth, p.scores, p.groups)
+    scores = score_held_out(p.task, p.truth, p.scores, p.groups, values=p.values)
     scores.write(run / "test.json")
     _tell(run, done)
     if as_json:

@@ -31,11 +31,12 @@ class Collection:
     `tracks`: columns `id` (path relative to `root`), `path` (absolute), `artist`, `album`, `title` (str or None) and
     `content` (see `content_of`). `vocabulary`: the K labels in order. `targets`: int64 `(N,)` for multiclass, float32
     0/1 `(N, K)` for multilabel, float32 `(N, K)` for regression; key is multiclass over `KEYS`, tempo a regression of
-    log2 of beats per minute (mirclr.datasets.tasks). `groups`: int64 `(N,)`, equal for tracks of one
-    artist; an unknown artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and
-    their reasons. `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come
-    from the declaration; `listed` (K,) counts the tracks it lists with each label, missing ones included.
-    """
+    log2 of beats per minute (mirclr.datasets.tasks). `groups`: int64 `(N,)`, equal for tracks of one artist; an unknown
+    artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and their reasons.
+    `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come from the
+    declaration; `annotations`: for tasks of frames the columns of what is known of each track, arrays sorted by time,
+    and `targets` say which outputs occur in it at all; `listed` (K,) counts the tracks it lists with each label,
+    missing ones included."""
 
     name: str
     root: Path
@@ -53,6 +54,7 @@ class Collection:
     citation: str = ""
     expected: Expected = field(default_factory=Expected)
     allow: tuple[AllowedLeak, ...] = ()
+    annotations: tuple[Mapping[str, np.ndarray], ...] = ()
 
     @property
     def task(self) -> Task:

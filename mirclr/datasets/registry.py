@@ -19,7 +19,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 import mirclr
 from mirclr.config import Strict, nearest, read_yaml, validate
-from mirclr.datasets.tasks import Task
+from mirclr.datasets.tasks import FRAMEWISE, Task
 from mirclr.errors import ConfigError, DatasetError
 
 FILE_NAME = "datasets.yaml"
@@ -41,7 +41,7 @@ class TableLayout(Strict):
 
     `labels`: one column for `multiclass`; for `multilabel` one column of names joined by `separator`, or several
     columns of 0 and 1; for `regression` one column of numbers per target; for `key` one column of names (`Eb minor`),
-    for `tempo` one of beats per minute.
+    for `tempo` one of beats per minute, for `onsets`, `beats` and `notes` one of files (mirclr.audio.annotations).
     """
 
     file: Text
@@ -129,7 +129,7 @@ class Entry(Strict):
             return ["give exactly one of table and folders"]
         if self.table is None:
             return self._folder_problems()
-        if self.task in ("multiclass", "key", "tempo") and len(self.table.labels) != 1:
+        if self.task not in ("multilabel", "regression") and len(self.table.labels) != 1:
             return [f"{self.task} reads one label column, table.labels names {len(self.table.labels)}"]
         if self.task == "multilabel" and len(self.table.labels) == 1 and self.table.separator is None:
             return ["multilabel reads several 0/1 columns, or one column with table.separator"]
@@ -148,8 +148,8 @@ class Entry(Strict):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         out = [f"vocabulary holds {label!r} twice" for label in twice]
         columns = self.table is not None and self.task != "multiclass" and self.table.separator is None
-        if self.task == "key" and self.vocabulary is not None:
-            out.append("the vocabulary of keys is fixed, all 24: leave it out")
+        if self.task in ("key", *FRAMEWISE) and self.vocabulary is not None:
+            out.append(f"the vocabulary of {self.task} is fixed: leave it out")
         elif columns and self.vocabulary is not None:
             out.append("vocabulary is the list of label columns here: leave it out")
         if self.vocabulary is not None:

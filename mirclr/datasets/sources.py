@@ -102,7 +102,7 @@ def _of_table(path: Path, label: str | None, split: str | None, task: Task) -> S
     layout = TableLayout(
         file=path.name,
         path=_needed(sheet, "path", PATH_COLUMNS),
-        labels=(label or _needed(sheet, "label", ((task,) if task in ("key", "tempo") else LABEL_COLUMNS)),),
+        labels=(label or _needed(sheet, "label", LABEL_COLUMNS if task in ("multiclass", "regression") else (task,)),),
         artist=_one_of(sheet.columns, ARTIST_COLUMNS),
         album=_one_of(sheet.columns, ("album",)),
         title=_one_of(sheet.columns, ("title",)),

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,8 @@ from mirclr.datasets.registry import FolderLayout, SplitRule
 from mirclr.datasets.sheet import read_lines
 from mirclr.datasets.sources import DEFAULT_FOLDS, Source, find_source
 from mirclr.datasets.splits import Material, Split, column_splits, listed_split, mass_of, seeded_folds
-from mirclr.datasets.targets import per_label, read_targets
-from mirclr.datasets.tasks import Task
+from mirclr.datasets.targets import per_label, read_annotated, read_targets
+from mirclr.datasets.tasks import FRAMEWISE, Task
 from mirclr.errors import DatasetError, UsageError
 from mirclr.units import printable
 
@@ -116,7 +117,11 @@ def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_mis
     """The collection before it is split."""
     entry, table = source.entry, source.entry.table
     columns, separator = (table.labels, table.separator) if table else ((), None)
-    vocabulary, targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
+    annotations: tuple[Any, ...] = ()
+    if entry.task in FRAMEWISE:
+        vocabulary, targets, annotations = read_annotated(listed, source.root, entry.task)
+    else:
+        vocabulary, targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
     tracks, there = _on_disk(source, listed, max_missing)
     groups, known = artist_groups(tracks["artist"], entry.not_artists)
     return Collection(
@@ -135,6 +140,7 @@ def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_mis
         citation=entry.citation,
         expected=entry.expected,
         allow=entry.allow,
+        annotations=tuple(annotation for annotation, here in zip(annotations, there, strict=False) if here),
     )
 
 
@@ -177,8 +183,8 @@ def load_collection(
     `registry`: the datasets.yaml to read after the shipped one (default: $MIRCLR_DATASETS or the one in the current
     folder). `label`: another label column of a table. `task`: what the labels of one's own table or folder, or those of
     `label`, are (mirclr.datasets.tasks; default: multiclass). `split`: the split rule by name (default: the first
-    declared), or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5); a
-    published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
+    declared), or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5);
+    a published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
     (`leakage.LEAK_KINDS`). `artist_of`: how the artist of a file without a table is found (default: its tags).
 
     Raises DatasetError (missing files, bad rows, leaks), ConfigError (datasets.yaml), UsageError (arguments).

@@ -3,6 +3,9 @@
 `key` and `tempo` are learned like any label and any quantity, and judged by measures of their own. Keys are the 24 of
 `KEYS`, whatever their spelling; tempi are learned as logarithms, base 2, of beats per minute: an error of so many per
 cent is the same at any tempo, and half and double tempo are one step away.
+
+Beats, onsets and notes are asked of every frame, not of a track: a table names a file of annotations for each
+(mirclr.audio.annotations), and a head says of each of its outputs whether it is there, as for several labels.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ from typing import Literal
 
 import numpy as np
 
-from mirclr.audio.synth_theory import KEYS, PITCHES
+from mirclr.audio.synth_theory import PITCHES
 
-Task = Literal["multiclass", "multilabel", "regression", "key", "tempo"]
-TASKS: tuple[Task, ...] = ("multiclass", "multilabel", "regression", "key", "tempo")
+Task = Literal["multiclass", "multilabel", "regression", "key", "tempo", "onsets", "beats", "notes"]
+FRAMEWISE: tuple[Task, ...] = ("onsets", "beats", "notes")
 TEMPI = (20.0, 500.0)
 """Beats per minute that are believed; outside a number is a count of something else."""
-_LEARNED: dict[Task, Task] = {"key": "multiclass", "tempo": "regression"}
+_LEARNED: dict[Task, Task] = {
+    "key": "multiclass",
+    "tempo": "regression",
+    **dict.fromkeys(FRAMEWISE, "multilabel"),
+}
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SPELLING = re.compile(r"([A-G])([#b♯♭]*)[\s:_-]*(major|minor|maj|min)", re.IGNORECASE)
 
@@ -45,6 +52,3 @@ def key_of(text: str) -> str | None:
 def spoken(task: Task, values: np.ndarray) -> np.ndarray:
     """Targets or predictions in the unit people use: beats per minute for `tempo`, all others as they are."""
     return np.exp2(values.astype(np.float64)) if task == "tempo" else values
-
-
-__all__ = ["KEYS", "TASKS", "TEMPI", "Task", "key_of", "learned", "spoken"]

@@ -36,8 +36,9 @@ class Row:
 @dataclass(frozen=True)
 class Report:
     """Everything `evaluate` found. `task`: what was learned (problem.task: what was asked for). `rows`: chance, then
-    every extractor, then the means over seeds. `comparisons` hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on;
-    `near_duplicates` pairs of track numbers that sound almost the same."""
+    every extractor, then the means over seeds. `comparisons` hold the verdicts, the main measure's first; `quarantine`
+    (path, reason, detail) what no row was judged on; `near_duplicates` pairs of track numbers that sound almost the
+    same."""
 
     collection: str
     task: str

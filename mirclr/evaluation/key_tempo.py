@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mirclr.datasets.tasks import KEYS
+from mirclr.audio.synth_theory import KEYS
 
 FIFTH, RELATIVE, PARALLEL = 0.5, 0.3, 0.2
 TOLERANCE, WIDE = 0.04, 0.08

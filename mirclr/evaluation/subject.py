@@ -14,7 +14,8 @@ import pandas as pd
 
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
-from mirclr.errors import DatasetError
+from mirclr.datasets.tasks import FRAMEWISE
+from mirclr.errors import DatasetError, UsageError
 from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.retrieval import Ground
 from mirclr.features.embed import Embedded, embed_tracks
@@ -76,8 +77,13 @@ class Subject:
 def embed_collection(collection: Collection, extractors: Mapping[str, Extractor], embed: Embed) -> Work[Subject]:
     """Embed the collection by every extractor and keep the tracks all of them could read.
 
-    Raises DatasetError when no track is left, or when an extractor gives a vector that is not finite.
-    """
+    Raises UsageError on a task of frames, DatasetError when no track is left, or when an extractor gives a vector that
+    is not finite."""
+    if collection.kind in FRAMEWISE:
+        raise UsageError(
+            f"{collection.name} asks for {collection.kind} of every frame, and a report card judges vectors of tracks; "
+            "train and test a head on it with `mirclr finetune`"
+        )
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
     for rate in sorted({e.sample_rate for e in extractors.values()}):

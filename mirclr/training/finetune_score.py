@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,15 @@ def score_tracks(
         scores.append(torch.cat(answers).double().mean(dim=0).cpu().numpy())
         yield Progress(stage, done, len(ids))
     return np.stack(scores)
+
+
+def measure_rows(paths: Sequence[str], values: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of predictions.csv for tasks of frames: what each track reached in every measure."""
+    return [
+        {"path": os.fspath(path), "measure": name, "value": value}
+        for k, path in enumerate(paths)
+        for name, value in ((name, each[k]) for name, each in values.items())
+    ]
 
 
 def prediction_rows(

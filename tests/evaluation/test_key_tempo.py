@@ -8,8 +8,9 @@ import mir_eval
 import numpy as np
 import pytest
 
+from mirclr.audio.synth_theory import KEYS
 from mirclr.datasets.table import load_collection
-from mirclr.datasets.tasks import KEYS, key_of
+from mirclr.datasets.tasks import key_of
 from mirclr.errors import DatasetError, UsageError
 from mirclr.evaluation.held_out_scores import score_held_out
 from mirclr.evaluation.judge import Judge

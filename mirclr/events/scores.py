@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -29,9 +30,16 @@ def score_events(kind: str, truth: Events, found: Events) -> dict[str, float]:
     """
     if kind not in _SCORES:
         raise ValueError(f"kind must be one of {', '.join(_SCORES)}, got {kind!r}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # mir_eval warns where there is nothing, and answers 0
+    with _quiet():
         return {name: float(value) for name, value in _SCORES[kind](truth, found).items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """mir_eval warns where there is nothing to measure, and answers 0, which is enough."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _column(events: Events, name: str) -> np.ndarray:
@@ -40,12 +48,14 @@ def _column(events: Events, name: str) -> np.ndarray:
 
 def onset_f(truth: Events, found: Events) -> float:
     """F-measure of onsets within 50 ms."""
-    return float(_onsets(truth, found)["onset_f"])
+    with _quiet():
+        return float(_onsets(truth, found)["onset_f"])
 
 
 def note_f(truth: Events, found: Events, *, ends: bool = False) -> float:
     """F-measure of notes by pitch and onset, with `ends` by their ends too."""
-    return float(_matched(truth, found, ends)[2])
+    with _quiet():
+        return float(_matched(truth, found, ends)[2])
 
 
 def _matched(truth: Events, found: Events, ends: bool) -> tuple[float, ...]:

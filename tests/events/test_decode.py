@@ -76,7 +76,10 @@ def test_notes_are_right_by_pitch_onset_and_end() -> None:
     short = NOTES.assign(end=[0.5, 2.0])
     assert score_events("notes", NOTES, NOTES)["note_offset_f"] == 1.0
     assert score_events("notes", NOTES, late)["note_f"] == 0.5
-    assert (score_events("notes", NOTES, short)["note_f"], score_events("notes", NOTES, short)["note_offset_f"]) == (1, 0.5)
+    assert (score_events("notes", NOTES, short)["note_f"], score_events("notes", NOTES, short)["note_offset_f"]) == (
+        1,
+        0.5,
+    )
     assert score_events("notes", NOTES, NOTES.iloc[:1])["multipitch_accuracy"] == pytest.approx(0.5, abs=0.01)
 
 

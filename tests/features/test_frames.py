@@ -45,9 +45,7 @@ def test_windows_are_the_whole_away_from_its_ends(name: str) -> None:
     options = {"stages": 2, "stem": [4, 1]} if name == "resnet" else {"stages": 2, "stride": 1}
     made = embedder(name, **options)
     frames = made.frontend.track(torch.randn(40_000) * 0.1)
-    torch.testing.assert_close(
-        frame_features(made, frames, CPU), made.sequence(frames[None])[0], atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(frame_features(made, frames, CPU), made.sequence(frames[None])[0], atol=1e-4, rtol=1e-4)
 
 
 def test_a_track_shorter_than_a_window_is_repeated_into_it() -> None:
@@ -63,7 +61,9 @@ def test_a_track_shorter_than_a_window_is_repeated_into_it() -> None:
     np.testing.assert_allclose(scores, 0.5)
 
 
-@pytest.mark.parametrize(("total", "clip", "stride"), [(50, 100, 4), (100, 100, 4), (101, 100, 4), (1000, 62, 4), (999, 60, 1)])
+@pytest.mark.parametrize(
+    ("total", "clip", "stride"), [(50, 100, 4), (100, 100, 4), (101, 100, 4), (1000, 62, 4), (999, 60, 1)]
+)
 def test_windows_cover_everything_on_one_grid(total: int, clip: int, stride: int) -> None:
     first = windows(total, clip, stride)
     assert (first % stride == 0).all()

@@ -20,9 +20,9 @@ from mirclr.errors import ConfigError, DatasetError, UsageError
 from mirclr.evaluation.held_out_scores import score_held_out
 from mirclr.evaluation.subject import embed_collection
 from mirclr.events.scores import score_events
+from mirclr.features.encoder_file import load_encoder
 from mirclr.features.head_file import load_head
 from mirclr.features.random_init import random_encoder
-from mirclr.features.encoder_file import load_encoder
 from mirclr.reports import finish
 from mirclr.training import finetune as loop
 from mirclr.training.finetune_start import begin
@@ -49,7 +49,12 @@ def collection(music: Path) -> Collection:
 
 
 def config(music: Path, steps: int = 60, **over: object) -> loop.FinetuneConfig:
-    plan = {"sample_rate": FINE["sample_rate"], "seconds": 1.0, "frontend": FINE["frontend"], "encoder": FINE["encoder"]}
+    plan = {
+        "sample_rate": FINE["sample_rate"],
+        "seconds": 1.0,
+        "frontend": FINE["frontend"],
+        "encoder": FINE["encoder"],
+    }
     data = {"plan": plan, "budget": {"steps": steps}, "augment": {"spec": SPEC}, **over}
     return tuning(music / "cache", **data)
 
@@ -80,7 +85,18 @@ def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path,
     assert head.framewise
     assert head.thresholds.tolist() != [0.5] or done.report["valid_loss"] < 0.1
     made = CliRunner().invoke(
-        main, ["annotate", str(music / "7.wav"), "--run", str(run), "--sections", str(run), "-o", str(music / "out"), "--json"]
+        main,
+        [
+            "annotate",
+            str(music / "7.wav"),
+            "--run",
+            str(run),
+            "--sections",
+            str(run),
+            "-o",
+            str(music / "out"),
+            "--json",
+        ],
     )
     assert made.exit_code == 0, made.stderr
     told = {row["kind"]: row for row in json.loads(made.stdout)}
@@ -183,6 +199,8 @@ def test_a_head_of_clips_annotates_nothing(tmp_path: Path, music: Path) -> None:
     tiny_encoder(tmp_path)
     encoder = load_encoder(tmp_path)
     save_head(tmp_path / "head", TaskHead(encoder.dim, 2, "multiclass"), ["a", "b"], encoder.fingerprint)
-    done = CliRunner().invoke(main, ["annotate", str(music / "7.wav"), "--run", str(tmp_path), "-o", str(tmp_path / "o")])
+    done = CliRunner().invoke(
+        main, ["annotate", str(music / "7.wav"), "--run", str(tmp_path), "-o", str(tmp_path / "o")]
+    )
     assert (done.exit_code, "its head answers for whole tracks (a, b, ...)" in done.stderr) == (2, True)
     assert random_encoder(encoder, 1).dim == encoder.dim

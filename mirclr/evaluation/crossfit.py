@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mirclr.datasets.tasks import Task, learned
-from mirclr.errors import DatasetError
+from mirclr.datasets.tasks import FRAMEWISE, Task, learned
+from mirclr.errors import DatasetError, UsageError
 from mirclr.evaluation.neighbours import knn_scores
 from mirclr.evaluation.probes import PenaltyChoice, choose_penalty, fit_path
 
@@ -54,6 +54,15 @@ class Problem:
         """Track numbers `(M,)` of all test parts in order, and the number `(M,)` of the split each comes from."""
         folds = [np.full(len(split.test), i) for i, split in enumerate(self.splits)]
         return np.concatenate([split.test for split in self.splits]), np.concatenate(folds)
+
+
+def refuse_frames(name: str, task: Task) -> None:
+    """Raises UsageError on a task of frames: probes read vectors of whole tracks."""
+    if task in FRAMEWISE:
+        raise UsageError(
+            f"{name} asks for {task} of every frame, and a report card judges vectors of tracks; train and test a head "
+            "on it with `mirclr finetune`"
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.tasks import learned
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
-from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
+from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits, refuse_frames
 from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.seeds import generator
@@ -59,7 +59,8 @@ class Judge:
 
     @classmethod
     def of(cls, collection: Collection) -> Judge:
-        """The judge of a whole collection, over its own splits."""
+        """The judge of a whole collection, over its own splits. Raises UsageError on a task of frames."""
+        refuse_frames(collection.name, collection.kind)
         labels = np.asarray(collection.targets)
         problem = Problem(collection.kind, labels, collection.groups, collection.splits, len(collection.vocabulary))
         return cls(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))

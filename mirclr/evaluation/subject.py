@@ -14,9 +14,8 @@ import pandas as pd
 
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
-from mirclr.datasets.tasks import FRAMEWISE
-from mirclr.errors import DatasetError, UsageError
-from mirclr.evaluation.crossfit import Problem
+from mirclr.errors import DatasetError
+from mirclr.evaluation.crossfit import Problem, refuse_frames
 from mirclr.evaluation.retrieval import Ground
 from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor, track_vector
@@ -79,11 +78,7 @@ def embed_collection(collection: Collection, extractors: Mapping[str, Extractor]
 
     Raises UsageError on a task of frames, DatasetError when no track is left, or when an extractor gives a vector that
     is not finite."""
-    if collection.kind in FRAMEWISE:
-        raise UsageError(
-            f"{collection.name} asks for {collection.kind} of every frame, and a report card judges vectors of tracks; "
-            "train and test a head on it with `mirclr finetune`"
-        )
+    refuse_frames(collection.name, collection.kind)
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
     for rate in sorted({e.sample_rate for e in extractors.values()}):

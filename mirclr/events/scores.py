@@ -131,7 +131,9 @@ def _sections(truth: Events, found: Events) -> dict[str, float]:
     import mir_eval
 
     (true, true_labels), (heard, heard_labels) = _labelled(truth), _labelled(found)
+    # mir_eval counts from 0 on; what is said of the time before the first true section is not judged.
     heard, heard_labels = mir_eval.util.adjust_intervals(heard, heard_labels, true.min(), true.max())
+    true, heard = true - true.min(), heard - true.min()
     half, wide = (mir_eval.segment.detection(true, heard, window=w, trim=True)[2] for w in (0.5, 3.0))
     pairs = mir_eval.segment.pairwise(true, true_labels, heard, heard_labels)
     return {"boundary_f_05": half, "boundary_f_3": wide, "pairwise_f": pairs[2]}

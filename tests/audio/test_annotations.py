@@ -17,7 +17,7 @@ from mirclr.reports import finish
 
 @pytest.fixture(scope="module")
 def truth() -> dict[str, pd.DataFrame]:
-    return truth_of(render(Song("waltz", "The Amber Foxes", 100, "Eb major", 4, 10), 8_000))
+    return truth_of(render(Song("waltz", "The Amber Foxes", 100, "Eb major", 4, 10), 16_000))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,14 +67,14 @@ def test_bars_of_a_waltz_have_three_beats_and_sections_follow_each_other(truth: 
 
 def test_the_truth_is_in_the_sound() -> None:
     """Where the drums alone are hit the energy rises within 10 ms."""
-    rate = 8_000
+    rate = 16_000
     drums = render(Song("rock", "The Amber Foxes", 100, "A minor", 4, 6), rate, parts=("drums",))
     assert drums.notes == ()
     assert len(drums.hits) > 10
     power = np.square(drums.samples.astype(float))
     for hit in [h for h in drums.hits if h.drum in ("kick", "snare")][:8]:
         at = round(hit.start * rate)
-        assert power[at : at + 80].sum() > 1.5 * power[at - 80 : at].sum()
+        assert power[at : at + 160].sum() > 1.5 * power[at - 160 : at].sum()
 
 
 def test_the_notes_are_in_the_sound() -> None:
@@ -93,8 +93,8 @@ def test_the_notes_are_in_the_sound() -> None:
 
 def test_a_collection_names_the_truth_of_its_tracks(tmp_path: Path) -> None:
     songs = catalogue(1, 1, 0, duration=2)
-    table = finish(write_songs(tmp_path, songs, sample_rate=8_000, truth=True, workers=1))
+    table = finish(write_songs(tmp_path, songs, sample_rate=16_000, truth=True, workers=1))
     for kind in KINDS:
-        expected = truth_of(render(songs[0], 8_000))[kind]
+        expected = truth_of(render(songs[0], 16_000))[kind]
         assert len(read_annotation(tmp_path / table[kind].iloc[0], kind)) == len(expected) > 0
-    assert not set(KINDS) & set(finish(write_songs(tmp_path / "b", songs, sample_rate=8_000, workers=1)))
+    assert not set(KINDS) & set(finish(write_songs(tmp_path / "b", songs, sample_rate=16_000, workers=1)))

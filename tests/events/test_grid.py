@@ -20,7 +20,7 @@ def columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def truth() -> dict[str, pd.DataFrame]:
-    return truth_of(render(Song("rock", "The Amber Foxes", 120, "A minor", 1, 12), 8_000))
+    return truth_of(render(Song("rock", "The Amber Foxes", 120, "A minor", 1, 12), 16_000))
 
 
 def test_an_event_is_one_where_it_is_and_half_beside_it() -> None:

@@ -37,18 +37,18 @@ SPEC = [{"name": "spec_gain", "p": 0.5}]
 
 
 @pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clicks")
     clicks_folder(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def collection(music: Path) -> Collection:
-    return load_collection(music / "labels.csv", task="onsets", split="part")
+def collection(ground: Path) -> Collection:
+    return load_collection(ground / "labels.csv", task="onsets", split="part")
 
 
-def config(music: Path, steps: int = 60, **over: object) -> loop.FinetuneConfig:
+def config(ground: Path, steps: int = 60, **over: object) -> loop.FinetuneConfig:
     plan = {
         "sample_rate": FINE["sample_rate"],
         "seconds": 1.0,
@@ -56,13 +56,13 @@ def config(music: Path, steps: int = 60, **over: object) -> loop.FinetuneConfig:
         "encoder": FINE["encoder"],
     }
     data = {"plan": plan, "budget": {"steps": steps}, "augment": {"spec": SPEC}, **over}
-    return tuning(music / "cache", **data)
+    return tuning(ground / "cache", **data)
 
 
 @pytest.fixture(scope="module")
-def trained(music: Path, collection: Collection) -> tuple[Path, loop.Finetuned]:
-    run = music / "run"
-    return run, finish(loop.finetune(collection, config(music), run))
+def trained(ground: Path, collection: Collection) -> tuple[Path, loop.Finetuned]:
+    run = ground / "run"
+    return run, finish(loop.finetune(collection, config(ground), run))
 
 
 def test_onsets_are_learned_and_judged_on_other_artists(trained: tuple[Path, loop.Finetuned]) -> None:
@@ -79,7 +79,7 @@ def test_onsets_are_learned_and_judged_on_other_artists(trained: tuple[Path, loo
     assert len(rows) == 6
 
 
-def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path, loop.Finetuned], music: Path) -> None:
+def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path, loop.Finetuned], ground: Path) -> None:
     run, done = trained
     head = load_head(run).head
     assert head.framewise
@@ -88,53 +88,53 @@ def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path,
         main,
         [
             "annotate",
-            str(music / "7.wav"),
+            str(ground / "7.wav"),
             "--run",
             str(run),
             "--sections",
             str(run),
             "-o",
-            str(music / "out"),
+            str(ground / "out"),
             "--json",
         ],
     )
     assert made.exit_code == 0, made.stderr
     told = {row["kind"]: row for row in json.loads(made.stdout)}
-    found = read_annotation(music / "out" / "7.onsets.csv", "onsets")
+    found = read_annotation(ground / "out" / "7.onsets.csv", "onsets")
     assert (told["onsets"]["events"], set(told)) == (len(found), {"onsets", "sections"})
     assert score_events("onsets", {"time": burst_times("7", 5.0)}, found)["onset_f"] > 0.9
-    sections = read_annotation(music / "out" / "7.sections.csv", "sections")
+    sections = read_annotation(ground / "out" / "7.sections.csv", "sections")
     assert (sections["start"].iloc[0], sections["end"].iloc[-1]) == (0, pytest.approx(5.0, abs=0.05))
 
 
-def test_what_cannot_be_annotated_is_refused_or_listed(trained: tuple[Path, loop.Finetuned], music: Path) -> None:
+def test_what_cannot_be_annotated_is_refused_or_listed(trained: tuple[Path, loop.Finetuned], ground: Path) -> None:
     run, _ = trained
-    out = ["-o", str(music / "out2")]
-    nothing = CliRunner().invoke(main, ["annotate", str(music / "7.wav"), *out])
+    out = ["-o", str(ground / "out2")]
+    nothing = CliRunner().invoke(main, ["annotate", str(ground / "7.wav"), *out])
     assert (nothing.exit_code, "nothing to write" in nothing.stderr) == (2, True)
-    twice = CliRunner().invoke(main, ["annotate", str(music / "7.wav"), "--run", str(run), "--run", str(run), *out])
+    twice = CliRunner().invoke(main, ["annotate", str(ground / "7.wav"), "--run", str(run), "--run", str(run), *out])
     assert (twice.exit_code, "two runs for onsets" in twice.stderr) == (2, True)
-    (music / "bad").mkdir(exist_ok=True)
-    (music / "bad" / "x.wav").write_bytes(b"RIFF")
-    bad = CliRunner().invoke(main, ["annotate", str(music / "bad"), str(music / "7.wav"), "--run", str(run), *out])
+    (ground / "bad").mkdir(exist_ok=True)
+    (ground / "bad" / "x.wav").write_bytes(b"RIFF")
+    bad = CliRunner().invoke(main, ["annotate", str(ground / "bad"), str(ground / "7.wav"), "--run", str(run), *out])
     assert (bad.exit_code, "quarantined" in bad.stderr) == (3, True)
-    assert (music / "out2" / "7.onsets.csv").is_file()
+    assert (ground / "out2" / "7.onsets.csv").is_file()
 
 
-def test_interrupted_and_resumed_is_uninterrupted(music: Path, collection: Collection, tmp_path: Path) -> None:
-    whole = finish(loop.finetune(collection, config(music, 6), tmp_path / "whole"))
-    finish(loop.finetune(collection, config(music, 3), tmp_path / "half"))
-    parted = finish(loop.finetune(collection, config(music, 6), tmp_path / "half", resume=True))
+def test_interrupted_and_resumed_is_uninterrupted(ground: Path, collection: Collection, tmp_path: Path) -> None:
+    whole = finish(loop.finetune(collection, config(ground, 6), tmp_path / "whole"))
+    finish(loop.finetune(collection, config(ground, 3), tmp_path / "half"))
+    parted = finish(loop.finetune(collection, config(ground, 6), tmp_path / "half", resume=True))
     for name, tensor in load_head(whole.head).head.state_dict().items():
         assert name == "standardise.num_batches_tracked" or torch.isfinite(tensor).all()
     assert parted.steps == whole.steps == 6
 
 
-def test_the_first_answer_is_how_often_an_output_is_there(music: Path, collection: Collection, tmp_path: Path) -> None:
-    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(music)).settings))
-    start = begin(collection, config(music, mode="head"))
+def test_the_first_answer_is_how_often_an_output_is_there(ground: Path, collection: Collection, tmp_path: Path) -> None:
+    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(ground)).settings))
+    start = begin(collection, config(ground, mode="head"))
     truth = FrameTruth.of(labelled, start.tuner.bare.embedder)
-    run = loop.open_tuning(start, labelled, config(music, mode="head"), tmp_path / "r")
+    run = loop.open_tuning(start, labelled, config(ground, mode="head"), tmp_path / "r")
     run.journal.close()
     head = start.tuner.bare.head.eval()
     answer = head.scores(head(torch.randn(1, 5, head.plan["inputs"])))
@@ -166,33 +166,33 @@ def test_a_crop_is_taught_what_is_in_it_whatever_the_store_holds() -> None:
         ({"target": "x", "adapt": {"name": "coral"}}, "adapt: aligns vectors of clips; onsets are read from frames"),
     ],
 )
-def test_what_frames_cannot_have_is_refused(music: Path, collection: Collection, over: dict, message: str) -> None:
+def test_what_frames_cannot_have_is_refused(ground: Path, collection: Collection, over: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        begin(collection, config(music, **over))
+        begin(collection, config(ground, **over))
 
 
-def test_a_report_card_of_frames_is_refused(collection: Collection, music: Path) -> None:
+def test_a_report_card_of_frames_is_refused(collection: Collection, ground: Path) -> None:
     with pytest.raises(UsageError, match="asks for onsets of every frame"):
         finish(embed_collection(collection, {}))
 
 
-def test_files_of_annotations_lie_inside_the_collection(music: Path, tmp_path: Path) -> None:
-    text = (music / "labels.csv").read_text()
-    (music / "escaping.csv").write_text(text.replace("truth/3.csv", "../truth/3.csv"))
+def test_files_of_annotations_lie_inside_the_collection(ground: Path, tmp_path: Path) -> None:
+    text = (ground / "labels.csv").read_text()
+    (ground / "escaping.csv").write_text(text.replace("truth/3.csv", "../truth/3.csv"))
     with pytest.raises(DatasetError, match="files of onsets have to lie below"):
-        load_collection(music / "escaping.csv", task="onsets", split="part")
-    (music / "blank.csv").write_text(text.replace("truth/3.csv", ""))
+        load_collection(ground / "escaping.csv", task="onsets", split="part")
+    (ground / "blank.csv").write_text(text.replace("truth/3.csv", ""))
     with pytest.raises(DatasetError, match="no file of onsets"):
-        load_collection(music / "blank.csv", task="onsets", split="part")
+        load_collection(ground / "blank.csv", task="onsets", split="part")
 
 
-def test_other_annotations_are_another_run(collection: Collection, music: Path) -> None:
-    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(music)).settings))
+def test_other_annotations_are_another_run(collection: Collection, ground: Path) -> None:
+    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(ground)).settings))
     moved = tuple({"time": events["time"] + 0.01} for events in collection.annotations)
     assert labelled.digest != replace(labelled, collection=replace(collection, annotations=moved)).digest
 
 
-def test_a_head_of_clips_annotates_nothing(tmp_path: Path, music: Path) -> None:
+def test_a_head_of_clips_annotates_nothing(tmp_path: Path, ground: Path) -> None:
     from mirclr.features.head_file import save_head
     from mirclr.models.task_head import TaskHead
 
@@ -200,7 +200,7 @@ def test_a_head_of_clips_annotates_nothing(tmp_path: Path, music: Path) -> None:
     encoder = load_encoder(tmp_path)
     save_head(tmp_path / "head", TaskHead(encoder.dim, 2, "multiclass"), ["a", "b"], encoder.fingerprint)
     done = CliRunner().invoke(
-        main, ["annotate", str(music / "7.wav"), "--run", str(tmp_path), "-o", str(tmp_path / "o")]
+        main, ["annotate", str(ground / "7.wav"), "--run", str(tmp_path), "-o", str(tmp_path / "o")]
     )
     assert (done.exit_code, "its head answers for whole tracks (a, b, ...)" in done.stderr) == (2, True)
     assert random_encoder(encoder, 1).dim == encoder.dim

@@ -21,6 +21,11 @@ datasets_option = click.option(
     type=click.Path(path_type=Path),
     help="A datasets.yaml of your own. Default: $MIRCLR_DATASETS, or the one in the current folder.",
 )
+task_option = click.option(
+    "--task",
+    type=click.Choice(["multiclass", "regression", "key", "tempo", "onsets", "beats", "notes"]),
+    help="What the labels of your own table, or of --label, are. Default: multiclass.",
+)
 allow_leak_option = click.option(
     "--allow-leak",
     "allow",
@@ -33,7 +38,7 @@ allow_leak_option = click.option(
 def _labels(found: Declared) -> list[str]:
     """The labels a declaration fixes; empty when they are those found in the table or the folders."""
     entry = found.entry
-    if entry.vocabulary is None and entry.table is not None and (entry.task != "multiclass"):
+    if entry.vocabulary is None and entry.table is not None and (entry.task in ("multilabel", "regression", "tempo")):
         return [] if entry.table.separator else list(entry.table.labels)
     return list(entry.vocabulary or ())
 
@@ -87,6 +92,7 @@ def list_(registry: Path | None, as_json: bool) -> int:
 @click.argument("dataset")
 @datasets_option
 @click.option("--label", help="Another label column of a table.")
+@task_option
 @click.option("--split", help="A split by name, or the column to split a table of your own by.")
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws seeded folds.")
@@ -117,7 +123,7 @@ def _report(findings: Findings) -> dict[str, Any]:
     return {
         "name": found.name,
         "root": str(found.root),
-        "task": found.task,
+        "task": found.kind,
         "licence": found.licence,
         "citation": found.citation,
         "tracks": len(found.tracks),
@@ -141,7 +147,7 @@ def _show(findings: Findings) -> None:
     from mirclr.audio.reasons import FLAGS
 
     found = findings.collection
-    face.say(f"{found.name}: {found.task}, {len(found.tracks)} tracks under {printable(found.root)}")
+    face.say(f"{found.name}: {found.kind}, {len(found.tracks)} tracks under {printable(found.root)}")
     face.say(f"licence: {found.licence}")
     face.show_table(findings.label_rows(), ["label", "declared", "listed", "on_disk", "invalid"], "labels")
     click.echo()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.collections import allow_leak_option, datasets_option
+from mirclr.cli.collections import allow_leak_option, datasets_option, task_option
 from mirclr.cli.folder_card import judge_folder, refuse_label_options
 from mirclr.errors import UsageError
 
@@ -57,6 +57,7 @@ FURTHER = ("vectors", "protocols", "label_efficiency", "robustness", "finetune_s
     help="Folder for report.json, tables and figures. Default: evaluation/DATASET in the first run folder.",
 )
 @click.option("--label", help="Another label column of a table.")
+@task_option
 @click.option("--split", help="A split by name, or the column to split a table of your own by.")
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Folds, bootstrap, untrained twins.")
@@ -174,7 +175,17 @@ def card_columns(report: Report) -> list[str]:
     """The columns on screen: the measures people compare; every other one is in the files."""
     from mirclr.evaluation.verdict import SPOKEN
 
-    shown = ("balanced_accuracy", "top3_accuracy", "macro_f1", "roc_auc", "pr_auc", "mae")
+    shown = (
+        "accuracy",
+        "acc2",
+        "p_score",
+        "balanced_accuracy",
+        "top3_accuracy",
+        "macro_f1",
+        "roc_auc",
+        "pr_auc",
+        "mae",
+    )
     linear = [f"linear.{name}" for name in shown]
     keys = [report.main, *linear, report.main.replace("linear", "knn")]
     keys += [key for key in report.measures if key.endswith(report.main.removeprefix("linear")) and key not in keys]

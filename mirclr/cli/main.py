@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapt": ("mirclr.cli.adapt:adapt", "Fit an encoder's statistics to a folder of other music."),
     "align": ("mirclr.cli.align:align", "Learn a space in which text finds music."),
     "embed": ("mirclr.cli.embed:embed", "Write one vector per track of a folder."),
+    "annotate": ("mirclr.cli.annotate:annotate", "Write beats, onsets, notes and sections of music as tables."),
     "export": ("mirclr.cli.export:export", "Write an encoder as ONNX, for programs without mirclr."),
     "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
     "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),

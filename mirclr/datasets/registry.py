@@ -20,13 +20,13 @@ from pydantic import Field, StringConstraints, model_validator
 import mirclr
 from mirclr.config import Strict, nearest, read_yaml, validate
 from mirclr.datasets.layouts import FolderLayout, MirdataLayout, SplitRule, TableLayout, Text
+from mirclr.datasets.tasks import FRAMEWISE, Task
 from mirclr.errors import ConfigError, DatasetError
 
 FILE_NAME = "datasets.yaml"
 ENVIRONMENT = "MIRCLR_DATASETS"
 VERSION = 1
 
-Task = Literal["multiclass", "multilabel", "regression"]
 LeakKind = Literal["artist_overlap", "duplicate_audio", "same_file"]
 
 
@@ -86,8 +86,8 @@ class Entry(Strict):
             return ["give exactly one of table, folders and mirdata"]
         if self.table is None:
             return self._columnless_problems()
-        if self.task == "multiclass" and len(self.table.labels) != 1:
-            return [f"multiclass reads one label column, table.labels names {len(self.table.labels)}"]
+        if self.task not in ("multilabel", "regression") and len(self.table.labels) != 1:
+            return [f"{self.task} reads one label column, table.labels names {len(self.table.labels)}"]
         if self.task == "multilabel" and len(self.table.labels) == 1 and self.table.separator is None:
             return ["multilabel reads several 0/1 columns, or one column with table.separator"]
         if self.table.separator is not None and (self.task != "multilabel" or len(self.table.labels) != 1):
@@ -97,10 +97,10 @@ class Entry(Strict):
     def _columnless_problems(self) -> list[str]:
         """Folders and loaders have one label a track and no further columns."""
         out = []
-        if self.folders is not None and self.task != "multiclass":
-            out.append(f"a folder per label is multiclass, not {self.task}")
-        if self.mirdata is not None and self.task == "multilabel":
-            out.append("a loader of mirdata is multiclass or regression")
+        if self.folders is not None and self.task not in ("multiclass", "key"):
+            out.append(f"a folder per label is multiclass or key, not {self.task}")
+        if self.mirdata is not None and self.task in ("multilabel", *FRAMEWISE):
+            out.append(f"a loader of mirdata is multiclass, regression, key or tempo, not {self.task}")
         columns = [name for name, rule in self.splits.items() if rule.column is not None]
         return out + [f"splits.{name}.column: there is no table here" for name in columns]
 
@@ -109,7 +109,9 @@ class Entry(Strict):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         out = [f"vocabulary holds {label!r} twice" for label in twice]
         columns = self.table is not None and self.task != "multiclass" and self.table.separator is None
-        if columns and self.vocabulary is not None:
+        if self.task in ("key", *FRAMEWISE) and self.vocabulary is not None:
+            out.append(f"the vocabulary of {self.task} is fixed: leave it out")
+        elif columns and self.vocabulary is not None:
             out.append("vocabulary is the list of label columns here: leave it out")
         if self.vocabulary is not None:
             unknown = sorted(set(self.expected.labels) - set(labels))

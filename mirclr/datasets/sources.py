@@ -16,6 +16,7 @@ from mirclr.config import nearest, validate
 from mirclr.datasets.layouts import FolderLayout, SplitRule, TableFile, TableLayout
 from mirclr.datasets.registry import Declared, Entry, read_registry
 from mirclr.datasets.sheet import Sheet, read_sheet
+from mirclr.datasets.tasks import Task
 from mirclr.errors import DatasetError, UsageError
 from mirclr.units import printable
 
@@ -104,7 +105,7 @@ def _own_entry(path: Path, splits: Mapping[str, SplitRule], **layout: Any) -> En
     unstated = "not stated (a collection of your own)"
     facts = {"title": _name_of(path), "licence": unstated, "citation": unstated, "where": "on this machine"}
     rules = {**splits, SEEDED: SplitRule(folds=DEFAULT_FOLDS)}
-    data = {**facts, "root": ".", "task": "multiclass", "splits": rules, **layout}
+    data = {"task": "multiclass", **facts, "root": ".", "splits": rules, **layout}
     return validate(Entry, data, printable(path))
 
 
@@ -114,12 +115,12 @@ def _name_of(path: Path) -> str:
     return printable(name).strip() or "collection"
 
 
-def _of_folder(path: Path, label: str | None, split: str | None) -> Source:
+def _of_folder(path: Path, label: str | None, split: str | None, task: Task) -> Source:
     if label is not None:
         raise UsageError(
             f"{printable(path)} is a folder per label: its subfolders are the labels, it has no column {label!r}"
         )
-    entry = _own_entry(path, {}, folders=FolderLayout())
+    entry = _own_entry(path, {}, folders=FolderLayout(), task=task)
     return Source(_name_of(path), entry, path, _chosen(_name_of(path), entry, split))
 
 
@@ -139,13 +140,13 @@ def _needed(sheet: Sheet, what: str, known: Sequence[str]) -> str:
     return column
 
 
-def _of_table(path: Path, label: str | None, split: str | None) -> Source:
+def _of_table(path: Path, label: str | None, split: str | None, task: Task) -> Source:
     """A user's own table: path and label are required, artist and a split column optional."""
     sheet = read_sheet(path)
     layout = TableLayout(
         file=path.name,
         path=_needed(sheet, "path", PATH_COLUMNS),
-        labels=(label or _needed(sheet, "label", LABEL_COLUMNS),),
+        labels=(label or _needed(sheet, "label", LABEL_COLUMNS if task in ("multiclass", "regression") else (task,)),),
         artist=_one_of(sheet.columns, ARTIST_COLUMNS),
         album=_one_of(sheet.columns, ("album",)),
         title=_one_of(sheet.columns, ("title",)),
@@ -153,27 +154,40 @@ def _of_table(path: Path, label: str | None, split: str | None) -> Source:
     )
     column = split if split and split != SEEDED else _one_of(sheet.columns, SPLIT_COLUMNS)
     splits = {column: SplitRule(column=column)} if column is not None else {}
-    entry = _own_entry(path, splits, table=layout)
+    entry = _own_entry(path, splits, table=layout, task=task)
     return Source(_name_of(path), entry, path.parent, _chosen(_name_of(path), entry, split), files=(("", path),))
 
 
-def _with_label(source: Source, label: str) -> Source:
-    """A declared table read by another label column, as names to tell apart; one target of a regression stays one."""
+def _with_label(source: Source, label: str, task: Task | None) -> Source:
+    """A declared table read by another label column, as `task`; None: one target of a regression stays one, any other
+    column holds names to tell apart."""
     table = source.entry.table
     if table is None:
         raise UsageError(f"{source.name} has no table: there is no column {label!r}")
-    task = "regression" if source.entry.task == "regression" and label in table.labels else "multiclass"
+    stays = source.entry.task == "regression" and label in table.labels
+    kind = task or ("regression" if stays else "multiclass")
     labels: dict[str, Any] = {"labels": (label,), "separator": None, "rename": {}, "no_label": ()}
-    changed = {"table": {**table.model_dump(), **labels}, "task": task}
+    changed = {"table": {**table.model_dump(), **labels}, "task": kind}
     plain = source.entry.model_dump(exclude={"table", "task", "vocabulary", "expected"})
     return replace(source, entry=validate(Entry, {**plain, **changed}, source.name))
 
 
-def find_source(dataset: str | Path, registry: Path | None, label: str | None, split: str | None) -> Source:
+def _relabelled(source: Source, label: str | None, task: Task | None) -> Source:
+    if label is not None:
+        return _with_label(source, label, task)
+    if task not in (None, source.entry.task):
+        raise UsageError(f"{source.name} is declared as {source.entry.task}; name the column that is {task} (--label)")
+    return source
+
+
+def find_source(
+    dataset: str | Path, registry: Path | None, label: str | None, split: str | None, task: Task | None = None
+) -> Source:
     """DATASET resolved. A bare word is a declared name first, so `./emotify` is how to mean a folder of that name.
 
     `registry`: a datasets.yaml (default: see `registry.registry_files`); `label`: another label column; `split`: the
-    rule or, for one's own table, the column to split by. Raises DatasetError, ConfigError, UsageError.
+    rule or, for one's own table, the column to split by; `task`: what the labels of a table or folder of one's own, or
+    those of `label`, are (default: multiclass). Raises DatasetError, ConfigError, UsageError.
     """
     text, path = os.fspath(dataset), Path(dataset).expanduser()
     if not text.strip():
@@ -181,8 +195,7 @@ def find_source(dataset: str | Path, registry: Path | None, label: str | None, s
     if not _is_path(text):
         declared = read_registry(registry)
         if text in declared:
-            source = _of_declared(declared[text], split)
-            return source if label is None else _with_label(source, label)
+            return _relabelled(_of_declared(declared[text], split), label, task)
         if not path.exists():
             hint = nearest(text, declared)
             raise DatasetError(
@@ -190,9 +203,9 @@ def find_source(dataset: str | Path, registry: Path | None, label: str | None, s
             )
     path = Path(os.path.abspath(path))
     if path.is_dir():
-        return _of_folder(path, label, split)
+        return _of_folder(path, label, split, task or "multiclass")
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        return _of_table(path, label, split)
+        return _of_table(path, label, split, task or "multiclass")
     what = "is neither a folder nor a .csv or .tsv table" if path.exists() else "is not there"
     raise DatasetError(f"{printable(path)} {what}")
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ from mirclr.datasets.loaders import list_mirdata
 from mirclr.datasets.notes import notes_on
 from mirclr.datasets.rules import splits_by
 from mirclr.datasets.sources import Source, find_source
-from mirclr.datasets.targets import per_label, read_targets
+from mirclr.datasets.targets import per_label, read_annotated, read_targets
+from mirclr.datasets.tasks import FRAMEWISE, Task
 from mirclr.errors import DatasetError
 from mirclr.units import printable
 
@@ -107,13 +109,17 @@ def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_mis
     """The collection before it is split."""
     entry, table = source.entry, source.entry.table
     columns, separator = (table.labels, table.separator) if table else ((), None)
-    vocabulary, targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
+    annotations: tuple[Any, ...] = ()
+    if entry.task in FRAMEWISE:
+        vocabulary, targets, annotations = read_annotated(listed, source.root, entry.task)
+    else:
+        vocabulary, targets = read_targets(listed, entry.task, columns, separator, entry.vocabulary)
     tracks, there = _on_disk(source, listed, max_missing)
     groups, known = artist_groups(tracks["artist"], entry.not_artists)
     return Collection(
         name=source.name,
         root=source.root,
-        task=entry.task,
+        kind=entry.task,
         vocabulary=vocabulary,
         tracks=tracks.assign(artist=tracks["artist"].where(known, None)),
         targets=targets[there],
@@ -126,6 +132,7 @@ def _labelled(source: Source, listed: Listing, excluded: dict[str, str], max_mis
         citation=entry.citation,
         expected=entry.expected,
         allow=entry.allow,
+        annotations=tuple(annotation for annotation, here in zip(annotations, there, strict=False) if here),
     )
 
 
@@ -134,6 +141,7 @@ def read_collection(
     *,
     registry: Path | None = None,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: int | None = None,
     seed: int = 0,
@@ -141,7 +149,7 @@ def read_collection(
     artist_of: ArtistOf = artist_from_tags,
 ) -> Collection:
     """As `load_collection`, without the leakage audit; `max_missing` in 0..1 is the share of files that may be gone."""
-    source = find_source(dataset, registry, label, split)
+    source = find_source(dataset, registry, label, split, task)
     rule = _chosen_rule(source, folds)
     listed, excluded = _without_bad(source, _listing(source, rule, artist_of))
     collection = _labelled(source, listed, excluded, max_missing)
@@ -164,6 +172,7 @@ def load_collection(
     allow: Sequence[str] = (),
     registry: Path | None = None,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: int | None = None,
     seed: int = 0,
@@ -173,15 +182,23 @@ def load_collection(
 
     `dataset`: a name in datasets.yaml, a folder per label, or a csv / tsv with columns for path and label.
     `registry`: the datasets.yaml to read after the shipped one (default: $MIRCLR_DATASETS or the one in the current
-    folder). `label`: another label column of a table. `split`: the split rule by name (default: the first declared),
-    or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5); a
-    published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
+    folder). `label`: another label column of a table. `task`: what the labels of one's own table or folder, or those of
+    `label`, are (mirclr.datasets.tasks; default: multiclass). `split`: the split rule by name (default: the first
+    declared), or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5);
+    a published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
     (`leakage.LEAK_KINDS`). `artist_of`: how the artist of a file without a table is found (default: its tags).
 
     Raises DatasetError (missing files, bad rows, leaks), ConfigError (datasets.yaml), UsageError (arguments).
     """
     collection = read_collection(
-        dataset, registry=registry, label=label, split=split, folds=folds, seed=seed, artist_of=artist_of
+        dataset,
+        registry=registry,
+        label=label,
+        task=task,
+        split=split,
+        folds=folds,
+        seed=seed,
+        artist_of=artist_of,
     )
     allowed = refuse_leaks(collection, audit(collection), allow)
     return replace(collection, notes=(*collection.notes, *allowed))

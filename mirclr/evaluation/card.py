@@ -36,9 +36,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything `evaluate` found. `rows`: chance, then every extractor, then the means over seeds. `comparisons`
-    hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on;
-    `near_duplicates` pairs of track numbers that sound almost the same; `sections` further tables."""
+    """Everything `evaluate` found. `task`: what was learned (problem.task: what was asked for). `rows`: chance, then
+    every extractor, then the means over seeds. `comparisons` hold the verdicts, the main measure's first; `quarantine`
+    (path, reason, detail) what no row was judged on; `near_duplicates` pairs of track numbers that sound almost the
+    same; `sections` further tables."""
 
     collection: str
     task: str
@@ -74,7 +75,7 @@ class Report:
         return _plain(
             {
                 "collection": self.collection,
-                "task": self.task,
+                "task": problem.task,
                 "vocabulary": self.vocabulary,
                 "tracks": len(self.tracks),
                 "artists": len(np.unique(problem.groups)),

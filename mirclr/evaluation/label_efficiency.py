@@ -43,12 +43,12 @@ Fit = Callable[[Problem, np.ndarray, _Told], np.ndarray]
 
 def _linear(problem: Problem, vectors: np.ndarray, told: _Told) -> np.ndarray:
     standardise = Standardiser.fitted(vectors[told.known])
-    data = (problem.task, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
+    data = (problem.learned, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
     return fit_path(*data, classes=problem.classes, penalties=[PENALTY], standardise=standardise).scores[0]
 
 
 def _centroids(problem: Problem, vectors: np.ndarray, told: _Told) -> np.ndarray:
-    data = (problem.task, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
+    data = (problem.learned, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
     return prototype_scores(*data, classes=problem.classes)
 
 
@@ -63,11 +63,11 @@ def told_tracks(problem: Problem, known: np.ndarray, shots: int, rng: np.random.
     label may come with more. Numbers: `TRACKS_A_SHOT` times `shots` tracks.
     """
     order = known[rng.permutation(len(known))]
-    if problem.task == "regression":
+    if problem.learned == "regression":
         return np.sort(order[: shots * TRACKS_A_SHOT])
     has = (
         np.eye(problem.classes)[problem.targets[order]]
-        if problem.task == "multiclass"
+        if problem.learned == "multiclass"
         else problem.targets[order] > 0.5
     )
     counts, taken = np.zeros(problem.classes), []
@@ -125,12 +125,12 @@ def _values(judge: Judge, scores: np.ndarray, place: int, of: int) -> np.ndarray
 def efficiency_section(fit: str, judge: Judge, judged: Mapping[str, Judged]) -> Section:
     """A line for every number of tracks a label, a column with its interval for every row of the report."""
     pool = [np.concatenate([split.train, split.valid]) for split in judge.problem.splits]
-    task = judge.problem.task
+    task = judge.problem.learned
     labels = 1 if task == "regression" else judge.problem.classes
     every = round(float(np.mean([len(p) for p in pool])) / labels)
     unit = "tracks" if task == "regression" else "tracks per label"
     scale = TRACKS_A_SHOT if task == "regression" else 1
-    metric = main_metric(task)
+    metric = main_metric(judge.problem.task)
     lines = {**{str(n): n * scale for n in SHOTS}, "all": every}
     fixed = (f"penalty {PENALTY:g} throughout: a few labels leave none to choose with",) if fit == "linear" else ()
     notes = (

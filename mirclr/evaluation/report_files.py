@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mirclr.datasets.tasks import spoken
 from mirclr.evaluation.card import Report, Row
 from mirclr.evaluation.metrics import class_scores, confusion_matrix, correlated, explained
 from mirclr.evaluation.ranking import ranking_areas
@@ -136,7 +137,8 @@ def prediction_records(report: Report) -> Iterator[Record]:
             if report.task == "multiclass":
                 yield {**place, **_answer(report.vocabulary, truth[i], scores[i])}
             else:
-                pairs = zip(report.vocabulary, truth[i], scores[i], strict=True)
+                told = spoken(report.problem.task, truth[i]), spoken(report.problem.task, scores[i])
+                pairs = zip(report.vocabulary, *told, strict=True)
                 yield from ({**place, "label": k, "true": t, "predicted": s} for k, t, s in pairs)
 
 

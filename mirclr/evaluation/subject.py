@@ -15,7 +15,7 @@ import pandas as pd
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
 from mirclr.errors import DatasetError
-from mirclr.evaluation.crossfit import Problem
+from mirclr.evaluation.crossfit import Problem, refuse_frames
 from mirclr.evaluation.retrieval import Ground
 from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor
@@ -58,9 +58,10 @@ def embed_collection(
 ) -> Work[Subject]:
     """Embed the collection by every extractor and keep the tracks all of them could read.
 
-    `tables`: vectors `(N, D)` that are there already, in the order of the collection's tracks. Raises DatasetError when
-    no track is left, or when an extractor gives a vector that is not finite.
+    `tables`: vectors `(N, D)` that are there already, in the order of the collection's tracks. Raises UsageError on a
+    task of frames, DatasetError when no track is left, or when an extractor gives a vector that is not finite.
     """
+    refuse_frames(collection.name, collection.kind)
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
     for rate in sorted({e.sample_rate for e in extractors.values()}):
@@ -84,7 +85,7 @@ def _subject(
     vectors = {name: _kept(name, paths, table, read) for name, (paths, table) in found.items()}
     targets, groups = collection.targets[keep], collection.groups[keep]
     classes = len(collection.vocabulary)
-    problem = Problem(collection.task, targets, groups, _splits_within(collection.splits, keep), classes)
+    problem = Problem(collection.kind, targets, groups, _splits_within(collection.splits, keep), classes)
     labels = targets if collection.task == "multiclass" else None
     tracks = collection.tracks[keep].reset_index(drop=True)
     return Subject(tracks, vectors, problem, Ground(groups, labels), quarantine)

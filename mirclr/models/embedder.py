@@ -84,6 +84,11 @@ class Embedder(nn.Module):
         features: Tensor = self.encoder(self.normalise(self.compress(frames)))
         return features
 
+    def sequence(self, frames: Tensor) -> Tensor:
+        """The frontend's frames `(B, F, N)` to features of every moment, `(B, ceil(N / encoder.frame_stride), C)`."""
+        features: Tensor = self.encoder.sequence(self.normalise(self.compress(frames)))
+        return features
+
     def from_spectrogram(self, frames: Tensor) -> Tensor:
         """The frontend's frames `(B, F, N)` to vectors `(B, D)`: features, or projections of length 1."""
         features = self.features(frames)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from mirclr.datasets.tasks import Task
 from mirclr.errors import UsageError
 from mirclr.recipes.options import Count, Texts, listed
 from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
@@ -92,6 +93,7 @@ def evaluate(
     output: Writes,
     *,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: Annotated[int, Field(ge=2, le=50)] | None = None,
     seed: int = 0,
@@ -104,7 +106,7 @@ def evaluate(
     from mirclr.evaluation.runs import evaluate_runs
     from mirclr.plots.report import draw_report
 
-    collection = load_collection(dataset, label=label, split=split, folds=folds, seed=seed, allow=allow)
+    collection = load_collection(dataset, label=label, task=task, split=split, folds=folds, seed=seed, allow=allow)
     report = yield from evaluate_runs(collection, encoder, random_seeds=random_seeds, seed=seed)
     paths = [*write_report(report, output), *draw_report(report, output)]
     made = {path.name: str(path) for path in paths if path.name in ("report.json", "rows.png")}

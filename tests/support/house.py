@@ -18,7 +18,7 @@ FLOORS = {
     6: ("plots",),
     5: ("library", "evaluation", "training"),
     4: ("datasets", "features"),
-    3: ("models", "losses", "augment"),
+    3: ("models", "losses", "augment", "events"),
     2: ("audio",),
     1: ("config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
 }

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mirclr.datasets.collection import Collection
-from mirclr.datasets.registry import Task
 from mirclr.datasets.splits import Split
+from mirclr.datasets.tasks import Task
 from mirclr.evaluation.card import Report
 from mirclr.evaluation.given import Table
 from mirclr.evaluation.report import evaluate

@@ -326,7 +326,7 @@ def test_mistakes_are_found_before_anything_is_scanned(
 def test_labels_that_no_head_can_learn_are_refused_before_anything_is_scanned(
     ground: Path, collection: Collection, tmp_path: Path
 ) -> None:
-    quantities = replace(collection, task="regression")
+    quantities = replace(collection, kind="regression")
     settings = config(ground, balanced=True, head={"label_smoothing": 0.1})
     with pytest.raises(ConfigError, match="balanced: is for one label a track") as caught:
         next(loop.finetune(quantities, settings, tmp_path / "run"))

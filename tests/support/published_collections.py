@@ -122,7 +122,7 @@ def fma(root: Path, size: str) -> None:
         top = "" if size == "large" and number % 11 == 0 else genres[number % len(genres)]
         about = '"<p>two\nlines, and a ""quote""</p>"'
         title = f"Title {number}"
-        rows.append([number, number, about, number, split, subset, top, f'"[{number % 3 + 1}, 21]"', title])
+        rows.append([number, number, about, number, split, subset, top, f'"[{number // 3 % 3 + 1}, 21]"', title])
         write_sound(root / f"fma_{size}/000/{number:06}.mp3", number)
     write_text(root / "fma_metadata/tracks.csv", _lines(rows, ","))
 

@@ -36,8 +36,8 @@ def with_finetuning(
     """`report` with the section `protocol-finetune` and its comparisons. `paths`: the encoders the report judges.
 
     `folder` holds a run for every row and split; `config` says how each is trained (its encoder, split and seed are set
-    here). Raises what `mirclr.training.finetune.finetune` raises, UsageError without an encoder, DatasetError when a tested
-    track got no answer.
+    here). Raises what `mirclr.training.finetune.finetune` raises, UsageError without an encoder, DatasetError when a
+    tested track got no answer.
     """
     if not paths:
         raise UsageError("--protocol finetune: vectors cannot be fine-tuned; name an --encoder")

@@ -2,9 +2,9 @@
 
 python benchmarks/key_tempo.py FOLDER [--encoder RUN ...] [--artists 24] [--tracks 2] [--seconds 20]
 
-Bands are those of `mirclr.audio.synth_catalogue` with style, tempo and key free of each other. Probes train on some
-bands and are tested on others, in five folds; intervals are over bands. Keys of chroma: correlation with the profiles of
-Krumhansl and Kessler (1982); tempi of librosa: `librosa.feature.tempo`. Those two are trained on nothing.
+Bands are those of `mirclr.audio.synth_catalogue` with style, tempo and key free of each other. Probes train on
+some bands and are tested on others, in five folds; intervals are over bands. Keys of chroma: correlation with the
+profiles of Krumhansl and Kessler (1982); tempi of librosa: `librosa.feature.tempo`. Those two are trained on nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mirclr.datasets.table import load_collection
 from mirclr.evaluation.held_out_scores import score_held_out
 from mirclr.evaluation.judge import Judge, Measure
 from mirclr.evaluation.subject import embed_collection
+from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder_file import load_encoder
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
@@ -82,7 +83,7 @@ def main() -> None:
         encoder = load_encoder(place)
         extractors |= {encoder.name: encoder, f"{encoder.name}, untrained": random_encoder(encoder, 0)}
     keys = load_collection(table, task="key")
-    vectors = finish(embed_collection(keys, extractors)).vectors
+    vectors = finish(embed_collection(keys, extractors, embed_tracks)).vectors
     for kind, shown in SHOWN.items():
         collection = load_collection(table, task=kind)
         print(f"| {kind}: {len(collection.tracks)} tracks | {' | '.join(shown)} |")

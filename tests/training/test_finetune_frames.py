@@ -20,19 +20,21 @@ from mirclr.errors import ConfigError, DatasetError, UsageError
 from mirclr.evaluation.held_out_scores import score_held_out
 from mirclr.evaluation.subject import embed_collection
 from mirclr.events.scores import score_events
+from mirclr.events.thresholds import GRID
+from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder_file import load_encoder
 from mirclr.features.head_file import load_head
-from mirclr.features.random_init import random_encoder
 from mirclr.reports import finish
 from mirclr.training import finetune as loop
 from mirclr.training.finetune_start import begin
 from mirclr.training.frame_truth import FrameTruth, Piece
+from mirclr.training.labelled import Labelled
 from mirclr.training.views import Batch
 from tests.support.clicks import burst_times, clicks_folder
 from tests.support.labelled_tones import PLAN, tiny_encoder, tuning
 
 # 16 ms a feature: a stride over time of 1.
-FINE = {**PLAN, "encoder": {"name": "resnet", "width": 4, "stages": 2, "stem": [4, 1]}}
+FINE = {**PLAN, "encoder": {"name": "resnet", "width": 16, "stages": 2, "stem": [4, 1]}}
 SPEC = [{"name": "spec_gain", "p": 0.5}]
 
 
@@ -65,6 +67,11 @@ def trained(ground: Path, collection: Collection) -> tuple[Path, loop.Finetuned]
     return run, finish(loop.finetune(collection, config(ground), run))
 
 
+@pytest.fixture(scope="module")
+def decoded(ground: Path, collection: Collection) -> Labelled:
+    return finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(ground)).settings))
+
+
 def test_onsets_are_learned_and_judged_on_other_artists(trained: tuple[Path, loop.Finetuned]) -> None:
     run, done = trained
     p = done.predictions
@@ -80,25 +87,15 @@ def test_onsets_are_learned_and_judged_on_other_artists(trained: tuple[Path, loo
 
 
 def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path, loop.Finetuned], ground: Path) -> None:
-    run, done = trained
+    run, _ = trained
     head = load_head(run).head
     assert head.framewise
-    assert head.thresholds.tolist() != [0.5] or done.report["valid_loss"] < 0.1
-    made = CliRunner().invoke(
-        main,
-        [
-            "annotate",
-            str(ground / "7.wav"),
-            "--run",
-            str(run),
-            "--sections",
-            str(run),
-            "-o",
-            str(ground / "out"),
-            "--json",
-        ],
-    )
-    assert made.exit_code == 0, made.stderr
+    assert head.thresholds.item() in [np.float32(at) for at in GRID]
+    (ground / "bad").mkdir()
+    (ground / "bad" / "x.wav").write_bytes(b"RIFF")
+    words = ["annotate", str(ground / "7.wav"), str(ground / "bad"), "--run", str(run), "--sections", str(run)]
+    made = CliRunner().invoke(main, [*words, "-o", str(ground / "out"), "--json"])
+    assert (made.exit_code, "quarantined" in made.stderr) == (3, True), made.stderr
     told = {row["kind"]: row for row in json.loads(made.stdout)}
     found = read_annotation(ground / "out" / "7.onsets.csv", "onsets")
     assert (told["onsets"]["events"], set(told)) == (len(found), {"onsets", "sections"})
@@ -107,34 +104,23 @@ def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path,
     assert (sections["start"].iloc[0], sections["end"].iloc[-1]) == (0, pytest.approx(5.0, abs=0.05))
 
 
-def test_what_cannot_be_annotated_is_refused_or_listed(trained: tuple[Path, loop.Finetuned], ground: Path) -> None:
-    run, _ = trained
-    out = ["-o", str(ground / "out2")]
-    nothing = CliRunner().invoke(main, ["annotate", str(ground / "7.wav"), *out])
-    assert (nothing.exit_code, "nothing to write" in nothing.stderr) == (2, True)
-    twice = CliRunner().invoke(main, ["annotate", str(ground / "7.wav"), "--run", str(run), "--run", str(run), *out])
-    assert (twice.exit_code, "two runs for onsets" in twice.stderr) == (2, True)
-    (ground / "bad").mkdir(exist_ok=True)
-    (ground / "bad" / "x.wav").write_bytes(b"RIFF")
-    bad = CliRunner().invoke(main, ["annotate", str(ground / "bad"), str(ground / "7.wav"), "--run", str(run), *out])
-    assert (bad.exit_code, "quarantined" in bad.stderr) == (3, True)
-    assert (ground / "out2" / "7.onsets.csv").is_file()
+@pytest.mark.parametrize(
+    ("runs", "message"), [(0, "nothing to write: give a --run"), (2, "two runs for onsets: their files would have")]
+)
+def test_annotating_nothing_or_twice_is_refused(
+    trained: tuple[Path, loop.Finetuned], ground: Path, runs: int, message: str
+) -> None:
+    words = ["annotate", str(ground / "7.wav"), *(["--run", str(trained[0])] * runs), "-o", str(ground / "none")]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, message in done.stderr) == (2, True)
 
 
-def test_interrupted_and_resumed_is_uninterrupted(ground: Path, collection: Collection, tmp_path: Path) -> None:
-    whole = finish(loop.finetune(collection, config(ground, 6), tmp_path / "whole"))
-    finish(loop.finetune(collection, config(ground, 3), tmp_path / "half"))
-    parted = finish(loop.finetune(collection, config(ground, 6), tmp_path / "half", resume=True))
-    for name, tensor in load_head(whole.head).head.state_dict().items():
-        assert name == "standardise.num_batches_tracked" or torch.isfinite(tensor).all()
-    assert parted.steps == whole.steps == 6
-
-
-def test_the_first_answer_is_how_often_an_output_is_there(ground: Path, collection: Collection, tmp_path: Path) -> None:
-    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(ground)).settings))
+def test_the_first_answer_is_how_often_an_output_is_there(
+    ground: Path, collection: Collection, decoded: Labelled, tmp_path: Path
+) -> None:
     start = begin(collection, config(ground, mode="head"))
-    truth = FrameTruth.of(labelled, start.tuner.bare.embedder)
-    run = loop.open_tuning(start, labelled, config(ground, mode="head"), tmp_path / "r")
+    truth = FrameTruth.of(decoded, start.tuner.bare.embedder)
+    run = loop.open_tuning(start, decoded, config(ground, mode="head"), tmp_path / "r")
     run.journal.close()
     head = start.tuner.bare.head.eval()
     answer = head.scores(head(torch.randn(1, 5, head.plan["inputs"])))
@@ -162,7 +148,7 @@ def test_a_crop_is_taught_what_is_in_it_whatever_the_store_holds() -> None:
     ("over", "message"),
     [
         ({"augment": {"spec": [{"name": "time_warp", "p": 1.0}]}}, "after time_warp the onsets are not where"),
-        ({"augment": {"spec": [{"name": "spec_mixup", "p": 1.0}]}}, "spec_mixup|one of"),
+        ({"augment": {"spec": [{"name": "spec_mixup", "p": 1.0}]}}, "after spec_mixup the onsets are not where"),
         ({"target": "x", "adapt": {"name": "coral"}}, "adapt: aligns vectors of clips; onsets are read from frames"),
     ],
 )
@@ -173,7 +159,7 @@ def test_what_frames_cannot_have_is_refused(ground: Path, collection: Collection
 
 def test_a_report_card_of_frames_is_refused(collection: Collection, ground: Path) -> None:
     with pytest.raises(UsageError, match="asks for onsets of every frame"):
-        finish(embed_collection(collection, {}))
+        finish(embed_collection(collection, {}, embed_tracks))
 
 
 def test_files_of_annotations_lie_inside_the_collection(ground: Path, tmp_path: Path) -> None:
@@ -186,10 +172,9 @@ def test_files_of_annotations_lie_inside_the_collection(ground: Path, tmp_path: 
         load_collection(ground / "blank.csv", task="onsets", split="part")
 
 
-def test_other_annotations_are_another_run(collection: Collection, ground: Path) -> None:
-    labelled = finish(loop.read_labelled(collection, collection.splits[0], begin(collection, config(ground)).settings))
+def test_other_annotations_are_another_run(collection: Collection, decoded: Labelled) -> None:
     moved = tuple({"time": events["time"] + 0.01} for events in collection.annotations)
-    assert labelled.digest != replace(labelled, collection=replace(collection, annotations=moved)).digest
+    assert decoded.digest != replace(decoded, collection=replace(collection, annotations=moved)).digest
 
 
 def test_a_head_of_clips_annotates_nothing(tmp_path: Path, ground: Path) -> None:
@@ -203,4 +188,3 @@ def test_a_head_of_clips_annotates_nothing(tmp_path: Path, ground: Path) -> None
         main, ["annotate", str(ground / "7.wav"), "--run", str(tmp_path), "-o", str(tmp_path / "o")]
     )
     assert (done.exit_code, "its head answers for whole tracks (a, b, ...)" in done.stderr) == (2, True)
-    assert random_encoder(encoder, 1).dim == encoder.dim

@@ -29,11 +29,11 @@ def annotate(
     from mirclr.audio.scan import scan
     from mirclr.errors import UsageError
     from mirclr.features.annotate import annotate as write
-    from mirclr.features.annotate import load_annotator, sections_by
+    from mirclr.features.annotate import load_annotators
 
     if not runs and sections is None:
         raise UsageError("nothing to write: give a --run of `mirclr finetune --task beats`, or --sections ENCODER")
-    annotators = [load_annotator(run) for run in runs] + ([sections_by(sections)] if sections is not None else [])
+    annotators = load_annotators(runs, sections)
     found = face.show_work(scan(list(music)))
     done = face.show_work(write([str(path) for path in found.tracks["path"]], annotators, output))
     rows = done.written.to_dict("records")

@@ -64,9 +64,17 @@ def load_annotator(run: Path, device: str = "auto") -> Annotator:
     return Annotator(kind, extractor, saved.head.to(extractor.device))
 
 
-def sections_by(encoder: Path, device: str = "auto") -> Annotator:
-    """Sections by the features of any encoder. Raises CheckpointError when it cannot be loaded."""
-    return Annotator(SECTIONS, load_encoder(encoder, device))
+def load_annotators(runs: Sequence[Path], sections_by: Path | None, device: str = "auto") -> list[Annotator]:
+    """Those of `runs`, and sections by the features of any encoder.
+
+    Raises CheckpointError and UsageError as `load_annotator`, UsageError when two say the same kind.
+    """
+    out = [load_annotator(run, device) for run in runs]
+    kinds = [annotator.kind for annotator in out]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise UsageError(f"two runs for {', '.join(twice)}: their files would have the same names")
+    return out if sections_by is None else [*out, Annotator(SECTIONS, load_encoder(sections_by, device))]
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,8 @@ def annotate(paths: Sequence[str], annotators: Sequence[Annotator], output: Path
     """Write NAME.KIND.csv to `output` for every file and kind.
 
     Files are named after their tracks, with the folders in which the tracks differ. A file that cannot be decoded goes
-    to the quarantine with its reason; the others go on. Raises UsageError when two annotators say the same kind.
+    to the quarantine with its reason; the others go on.
     """
-    kinds = [annotator.kind for annotator in annotators]
-    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
-    if twice:
-        raise UsageError(f"two runs for {', '.join(twice)}: their files would have the same names")
     rows: list[dict[str, object]] = []
     bad: list[dict[str, str]] = []
     for done, (path, name) in enumerate(zip(paths, _names(paths), strict=True), 1):

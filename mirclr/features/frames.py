@@ -19,13 +19,10 @@ def seconds_a_frame(embedder: Embedder) -> float:
 
 
 def windows(total: int, clip: int, stride: int) -> np.ndarray:
-    """First frames of windows of `clip` that cover `total` frames, half over each other, all multiples of `stride`, so
-    that their features lie on one grid. The last may run past the end, by less than `stride` where the track is long.
-    """
-    if total <= clip:
-        return np.zeros(1, np.int64)
+    """First frames of windows that cover `total` frames, half over each other, all multiples of `stride`. Each is
+    `clip` long, the last as long as the track goes on: less than `stride` longer, or shorter where all of it is."""
     hop = max(stride, clip // 2 // stride * stride)
-    last = -(-(total - clip) // stride) * stride
+    last = max(0, total - clip) // stride * stride
     return np.unique([*range(0, last, hop), last])
 
 
@@ -33,21 +30,27 @@ def windows(total: int, clip: int, stride: int) -> np.ndarray:
 def frame_features(embedder: Embedder, frames: Tensor, device: torch.device) -> Tensor:
     """Features `(ceil(N / frame_stride), C)` of a whole track, from the frontend's frames `(F, N)`, on `device`.
 
-    Row k describes the moment `k * seconds_a_frame`. In eval mode a frame of one window differs from that of another
-    only by what lies beyond the window's ends, so each is taken from the window whose middle is nearest. A track
-    shorter than a window is repeated until it fills it, as clips are.
+    Row k describes the moment `k * seconds_a_frame`. Each is taken from the window whose middle is nearest. Windows
+    begin where the whole track's features would too (`Encoder.grid`), so in eval mode the two differ only by what lies
+    beyond a window's ends. A track shorter than a window is repeated until it fills it, as clips are.
     """
-    stride, clip = embedder.encoder.frame_stride, embedder.clip_frames
+    stride, clip, grid = embedder.encoder.frame_stride, embedder.clip_frames, embedder.encoder.grid
     total = frames.shape[1]
-    first = windows(total, clip, stride)
-    filled = frames[:, torch.arange(int(first[-1]) + clip) % total]
-    parts = torch.stack([filled[:, start : start + clip] for start in first.tolist()])
-    features = torch.cat([embedder.sequence(part.to(device)).float() for part in parts.split(BLOCK)])
-    moments = torch.arange(-(-total // stride))
-    centres = torch.from_numpy(first).double() + (clip - 1) / 2
-    place = (moments[:, None] * stride - centres[None]).abs().argmin(dim=1)
-    inside = moments - torch.from_numpy(first)[place] // stride
-    return features[place, inside.clamp(max=features.shape[1] - 1)]
+    first = windows(total, clip, grid if grid <= clip // 2 else stride)
+    whole = [frames[:, start : start + clip] for start in first[:-1].tolist()]
+    rows = [row for part in _blocks(whole) for row in embedder.sequence(part.to(device)).float()]
+    end = frames[:, int(first[-1]) :]
+    end = end if total >= clip else end[:, torch.arange(clip) % total]
+    rows.append(embedder.sequence(end[None].to(device))[0].float())
+    moments = np.arange(-(-total // stride)) * stride
+    nearest = np.abs(moments[:, None] - (first + (clip - 1) / 2)).argmin(axis=1)
+    inside = [(moments[nearest == k] - start) // stride for k, start in enumerate(first)]
+    return torch.cat([row[torch.from_numpy(place)] for row, place in zip(rows, inside, strict=True)])
+
+
+def _blocks(parts: list[Tensor]) -> list[Tensor]:
+    """`(F, clip)` each as batches."""
+    return [torch.stack(parts[k : k + BLOCK]) for k in range(0, len(parts), BLOCK)]
 
 
 @torch.inference_mode()

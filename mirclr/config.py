@@ -172,7 +172,7 @@ class OptimConfig(Strict):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1)
-    batch: int = Field(128, ge=2)
+    batch: int = Field(64, ge=2)
     clip_norm: float = Field(1.0, gt=0)
     ema_decay: float = Field(0.99, ge=0, lt=1)
 

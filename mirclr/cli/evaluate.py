@@ -10,9 +10,10 @@ import click
 from mirclr.cli import face
 from mirclr.cli.collections import allow_leak_option, datasets_option
 from mirclr.cli.folder_card import judge_folder, refuse_label_options
+from mirclr.cli.report_page import show_card
 
 if TYPE_CHECKING:
-    from mirclr.evaluation.card import Report, Row
+    from mirclr.evaluation.card import Report
 
 
 @click.command()
@@ -37,8 +38,12 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Folds, bootstrap, untrained twins.")
 @click.option("--random-seeds", type=click.IntRange(1), default=3, show_default=True, help="Untrained twins.")
 @click.option("--unlabelled", is_flag=True, help="DATASET is a folder of music: same-track and same-artist retrieval.")
+@click.option("--previous", type=click.Path(path_type=Path), help="An earlier encoder, as a rival: is this one better?")
 @datasets_option
 @allow_leak_option
+@click.option(
+    "--allow-partial", is_flag=True, help="Judge a collection of which files are missing; every output says so."
+)
 @face.json_option
 @face.command
 def evaluate(
@@ -49,30 +54,33 @@ def evaluate(
     seed: int,
     random_seeds: int,
     unlabelled: bool,
+    previous: Path | None,
     as_json: bool,
     **how: Any,
 ) -> int:
-    """Judge encoders on DATASET beside chance, MFCC statistics and untrained twins.
+    """Judge encoders on DATASET beside chance, handcrafted vectors and untrained twins.
 
-    DATASET is a name in datasets.yaml, a folder per label, or a csv. Exit codes: 0 done, 1 error, 2 usage, 3 done but
-    files were left out of every row (listed).
+    DATASET is a name in datasets.yaml, a folder per label, or a csv. The whole card goes to stdout, and as a page to
+    report.html. Exit codes: 0 done, 1 error (also: a collection that leaks or is not whole), 2 usage, 3 done but files
+    were left out of every row (listed).
     """
     from mirclr.datasets.table import load_collection
     from mirclr.evaluation.runs import evaluate_runs
 
     if unlabelled:
-        refuse_label_options(encoders, how)
+        refuse_label_options(encoders, {**how, "previous": previous})
         music = Path(dataset)
         folder = output or default_folder(encoders[0], music.resolve().name)
         return judge_folder(music, encoders[0], folder, seed=seed, random_seeds=random_seeds, as_json=as_json)
     collection = load_collection(dataset, seed=seed, **how)
-    report = face.show_work(evaluate_runs(collection, encoders, random_seeds=random_seeds, seed=seed))
+    work = evaluate_runs(collection, encoders, previous=previous, random_seeds=random_seeds, seed=seed)
+    report = face.show_work(work)
     folder = output or default_folder(encoders[0], collection.name)
     paths = _write(report, encoders, folder)
     if as_json:
         face.show_json({**report.to_json(), "files": [str(path) for path in paths]})
     else:
-        face.show_table([card_row(report, row) for row in report.rows], card_columns(report), collection.name)
+        show_card(report)
     _tell(report, folder)
     return face.list_quarantine(left_out(report))
 
@@ -99,38 +107,14 @@ def _write(report: Report, encoders: tuple[Path, ...], folder: Path) -> list[Pat
 
     runs = {run.resolve().name: run for path in encoders if (run := run_folder(path))}
     curves = [draw_run(runs[name], folder / f"curves-{stem}.png") for name, stem in file_stems(list(runs)).items()]
-    return [*write_report(report, folder), *draw_report(report, folder), *(path for path in curves if path)]
-
-
-def card_columns(report: Report) -> list[str]:
-    """The columns on screen: the measures people compare; every other one is in the files."""
-    from mirclr.evaluation.verdict import SPOKEN
-
-    shown = ("balanced_accuracy", "top3_accuracy", "macro_f1", "roc_auc", "pr_auc", "mae")
-    linear = [f"linear.{name}" for name in shown]
-    keys = [report.main, *linear, report.main.replace("linear", "knn")]
-    keys += ["retrieval.artist_r1", "retrieval.artist_map", "retrieval.label_p10"]
-    named = {key: SPOKEN[key.partition(".")[2]][0] for key in dict.fromkeys(keys) if key in report.measures}
-    return ["row", *(f"{text} (kNN)" if key.startswith("knn") else text for key, text in named.items())]
-
-
-def card_row(report: Report, row: Row) -> dict[str, str]:
-    """One row as text: `66.0 % ± 1.2 (60.1 to 71.8)`; ± is the deviation over seeds, the rest the interval."""
-    from mirclr.evaluation.verdict import SPOKEN, spread_text, value_text
-
-    out = {"row": row.name}
-    for key, m in row.judged.measures.items():
-        probe, _, metric = key.partition(".")
-        column = f"{SPOKEN[metric][0]} (kNN)" if probe == "knn" else SPOKEN[metric][0]
-        spread = f" ± {spread_text(key, row.spread[key])}" if key in row.spread else ""
-        wide = key in (report.main, "retrieval.artist_r1") and row.kind != "chance"
-        ends = f" ({spread_text(key, m.low)} to {spread_text(key, m.high)})" if wide else ""
-        out[column] = f"{value_text(key, m.value)}{spread}{ends}"
-    return out
+    drawn = [path for path in curves if path]
+    return [*write_report(report, folder), *drawn, *draw_report(report, folder, drawn)]
 
 
 def _tell(report: Report, folder: Path) -> None:
     """What the numbers say, what a reader must know, and where everything is."""
+    for caution in report.about.cautions:
+        face.say(f"NO BENCHMARK: {caution}")
     for line in report.sentences:
         face.say(line)
     for row in report.rows:
@@ -138,4 +122,4 @@ def _tell(report: Report, folder: Path) -> None:
             face.say(f"note: {row.name}: {note}")
     for note in report.notes:
         face.say(f"note: {note}")
-    face.say(f"report: {folder / 'report.json'} (tables and figures beside it)")
+    face.say(f"report: {folder / 'report.html'} (report.json, tables and figures beside it)")

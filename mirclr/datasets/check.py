@@ -13,6 +13,7 @@ import pandas as pd
 from mirclr.audio.scan import ScanResult, quarantine_table, scan_files
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.leakage import Leak, audit
+from mirclr.datasets.partial import differences
 from mirclr.datasets.targets import per_label
 from mirclr.reports import Work
 
@@ -72,20 +73,10 @@ def _invalid(collection: Collection, scanned: ScanResult) -> pd.DataFrame:
     return pd.concat([scanned.quarantine, quarantine_table(rows)], ignore_index=True)
 
 
-def _differences(collection: Collection) -> tuple[str, ...]:
-    """Declared counts that this copy does not have."""
-    declared, count = collection.expected, len(collection.tracks)
-    out = [f"{count} tracks here, {declared.tracks} declared"] if declared.tracks not in (None, count) else []
-    found = per_label(collection.targets, collection.task, len(collection.vocabulary))
-    here = dict(zip(collection.vocabulary, found.tolist(), strict=True))
-    lacking = [(label, n) for label, n in declared.labels.items() if here.get(label, 0) != n]
-    return (*out, *(f"{label}: {here.get(label, 0)} here, {n} declared" for label, n in lacking))
-
-
 def check_collection(collection: Collection, workers: int | None = None) -> Work[Findings]:
     """Hear every file of a collection (as `mirclr.audio.scan` does, in `workers` processes) and audit its splits, now
     also for recordings that are the same sound in other bytes."""
     scanned = yield from scan_files([Path(path) for path in collection.tracks["path"]], workers=workers)
     heard = collection.with_audio_ids(scanned.tracks)
     flags = Counter(flag for flags in scanned.tracks["flags"] for flag in flags.split(",") if flag)
-    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), _differences(heard), dict(flags))
+    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), differences(heard), dict(flags))

@@ -32,7 +32,8 @@ class Collection:
     0/1 `(N, K)` for multilabel, float32 `(N, K)` for regression. `groups`: int64 `(N,)`, equal for tracks of one
     artist; an unknown artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and
     their reasons. `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come
-    from the declaration; `listed` (K,) counts the tracks it lists with each label, missing ones included.
+    from the declaration; `listed` (K,) counts the tracks it lists with each label, missing ones included. `cautions`:
+    what was allowed although it makes a score no benchmark (leaks, a partial copy); every output repeats them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Collection:
     citation: str = ""
     expected: Expected = field(default_factory=Expected)
     allow: tuple[AllowedLeak, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     def with_audio_ids(self, scanned: pd.DataFrame) -> Collection:
         """The same collection with the column `audio_id` (hash of the decoded sound) of a scanned track table."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mirclr.datasets.collection import Collection
 from mirclr.errors import UsageError
+from mirclr.evaluation.about import About, about, parameters_of
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
+from mirclr.evaluation.fusion import fused_vectors, fusions
 from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
 from mirclr.evaluation.retrieval import TOLD, near_duplicates
-from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates
+from mirclr.evaluation.rows import CHANCE, HANDCRAFTED, Candidate, Encoder, Kind, candidates, distinct
 from mirclr.evaluation.subject import Embed, Subject, embed_collection
-from mirclr.evaluation.verdict import Comparison, compare
+from mirclr.evaluation.verdict import PRETRAINING, ROWS, Comparison, Story, compare
 from mirclr.features.embed import embed_tracks
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
 from mirclr.reports import Progress, Work
+
+FEWEST_SEEDS = 3
 
 
 def evaluate(
@@ -28,26 +33,37 @@ def evaluate(
     *,
     untrained: Callable[[Encoder, int], Extractor] | None = None,
     families: Mapping[str, str] | None = None,
+    previous: Mapping[str, Encoder] | None = None,
     random_seeds: int = 3,
     seed: int = 0,
     draws: int = DRAWS,
     embed: Embed = embed_tracks,
 ) -> Work[Report]:
-    """Judge `encoders` on `collection` beside chance, MFCC statistics and untrained twins.
+    """Judge `encoders` on `collection` beside chance, handcrafted vectors, untrained twins and their own fusions with
+    handcrafted vectors.
 
     `untrained(encoder, seed)` makes a twin (default: `mirclr.features.random_init.random_encoder`); `families` names
-    encoders that differ only in their seed, so that their mean is judged too. Deterministic from `seed`.
+    encoders that differ only in their seed, so that their mean is judged too; `previous` encoders are rivals: what
+    training went on from, or what is to be replaced. Deterministic from `seed`, but for the time it took.
     Raises UsageError on encoders that cannot be told apart, DatasetError on a collection that cannot be judged.
     """
-    asked = candidates(encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed)
+    begun = time.perf_counter()
+    asked = candidates(
+        encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed, previous=previous,
+        handcrafted=HANDCRAFTED,
+    )  # fmt: skip
+    everyone = distinct([*asked, *fusions(asked)])
     subject = yield from embed_collection(collection, {c.name: c.extractor for c in asked}, embed)
     judge = Judge(subject.problem, subject.ground, seed=seed, draws=draws)
     judged = {CHANCE: judge.chance()}
-    for done, candidate in enumerate(asked):
-        yield Progress("judge", done, len(asked), candidate.name)
-        judged[candidate.name] = judge.row(subject.vectors[candidate.name])
-    yield Progress("judge", len(asked), len(asked))
-    return _report(collection, subject, judge, asked, judged)
+    for done, candidate in enumerate(everyone):
+        yield Progress("judge", done, len(everyone), candidate.name)
+        fused = candidate.kind == "fusion"
+        vectors = fused_vectors(candidate, subject.vectors) if fused else subject.vectors[candidate.name]
+        judged[candidate.name] = judge.row(vectors)
+    yield Progress("judge", len(everyone), len(everyone))
+    facts = about(collection, subject, time.perf_counter() - begun)
+    return _report(collection, subject, judge, everyone, judged, facts)
 
 
 def _twin(encoder: Extractor, seed: int) -> Extractor:
@@ -61,12 +77,14 @@ def _twin(encoder: Extractor, seed: int) -> Extractor:
 
 
 def _report(
-    collection: Collection, subject: Subject, judge: Judge, asked: list[Candidate], judged: dict[str, Judged]
+    collection: Collection,
+    subject: Subject,
+    judge: Judge,
+    asked: list[Candidate],
+    judged: dict[str, Judged],
+    facts: About,
 ) -> Report:
-    rows = [Row(CHANCE, "chance", judged[CHANCE])]
-    for c in asked:
-        e = c.extractor
-        rows.append(Row(c.name, c.kind, judged[c.name], e.dim, e.fingerprint, (*c.notes, *_fit_notes(judged[c.name]))))
+    rows = [Row(CHANCE, "chance", judged[CHANCE]), *(_row(c, judged[c.name], subject) for c in asked)]
     means = _family_means(asked, judged, judge.seed)
     twice = tuple(near_duplicates(subject.vectors[MfccStatistics.name]))
     return Report(
@@ -78,12 +96,32 @@ def _report(
         main=judge.main,
         rows=(*rows, *means.values()),
         comparisons=tuple(_comparisons(judge.main, asked, judged, means)),
-        notes=(*collection.notes, *_interval_notes(subject), *_duplicate_notes(subject, twice)),
+        notes=(
+            *_uncautioned(collection),
+            *_seed_notes(asked),
+            *_interval_notes(subject),
+            *_duplicate_notes(subject, twice),
+        ),
         missing=collection.missing,
         quarantine=subject.quarantine,
         near_duplicates=twice,
         seed=judge.seed,
         draws=judge.draws,
+        about=facts,
+    )
+
+
+def _row(candidate: Candidate, judged: Judged, subject: Subject) -> Row:
+    e = candidate.extractor
+    return Row(
+        candidate.name,
+        candidate.kind,
+        judged,
+        e.dim,
+        e.fingerprint,
+        (*candidate.notes, *_fit_notes(judged)),
+        parameters=parameters_of(e),
+        vectors=subject.vectors[candidate.name] if candidate.kind == "trained" else None,
     )
 
 
@@ -104,20 +142,42 @@ def _family_means(asked: list[Candidate], judged: Mapping[str, Judged], seed: in
 def _comparisons(
     main: str, asked: list[Candidate], judged: Mapping[str, Judged], means: Mapping[str, Row]
 ) -> list[Comparison]:
-    """Every trained family (its mean over seeds where there are several) against its twins and the handcrafted row."""
+    """Every family with rivals (its mean over seeds where there are several) against each of them."""
 
     def row_of(family: str) -> tuple[str, Judged]:
         single = next(c.name for c in asked if c.family == family)
         return (means[family].name, means[family].judged) if family in means else (single, judged[single])
 
-    trained = {c.family: c.rivals for c in asked if c.kind == "trained"}
+    rivals = {c.family: c for c in asked if c.rivals}
     known = [key for key in (main, *ALSO_COMPARED) if key in judged[asked[0].name].measures]
     return [
-        compare(key, row_of(family), row_of(rival))
+        compare(key, row_of(family), row_of(rival), _story(one.kind, rival, asked))
         for key in known
-        for family, twins in trained.items()
-        for rival in (twins, MfccStatistics.name)
+        for family, one in rivals.items()
+        for rival in one.rivals
     ]
+
+
+def _story(kind: Kind, rival: str, asked: list[Candidate]) -> Story:
+    """Against vectors that were never trained the question is whether pretraining helped; else which row is better."""
+    against = next(c.kind for c in asked if c.family == rival)
+    return PRETRAINING if kind == "trained" and against != "previous" else ROWS
+
+
+def _uncautioned(collection: Collection) -> tuple[str, ...]:
+    """The collection's notes without those that its cautions repeat."""
+    return tuple(note for note in collection.notes if note not in collection.cautions)
+
+
+def _seed_notes(asked: list[Candidate]) -> tuple[str, ...]:
+    """Says whose luck nobody can tell from skill."""
+    families = [c.family for c in asked if c.kind == "trained"]
+    few = {family: families.count(family) for family in families if families.count(family) < FEWEST_SEEDS}
+    return tuple(
+        f"{family}: {count} of the {FEWEST_SEEDS} seeds that a spread over seeds needs; give as many runs that differ "
+        "only in --seed"
+        for family, count in few.items()
+    )
 
 
 def _fit_notes(judged: Judged) -> tuple[str, ...]:

@@ -1,25 +1,28 @@
-"""Which rows a report has: chance, MFCC statistics and untrained twins always; nobody can leave them out."""
+"""Which rows a report has: chance, handcrafted vectors and untrained twins always; nobody can leave them out."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 from mirclr.errors import UsageError
+from mirclr.features.descriptors import Descriptors
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
 
-Kind = Literal["chance", "handcrafted", "random-init", "trained"]
+Kind = Literal["chance", "handcrafted", "random-init", "previous", "trained", "fusion"]
 CHANCE: Final = "chance"
 RANDOM: Final = "random-init"
+HANDCRAFTED: tuple[type[MfccStatistics] | type[Descriptors], ...] = (MfccStatistics, Descriptors)
 Encoder = TypeVar("Encoder", bound=Extractor)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row to be judged. Rows of one `family` differ only in their seed; `rivals` is the family of untrained twins.
+    """A row to be judged. Rows of one `family` differ only in their seed; `rivals` are the families that a trained or a
+    fused one is compared with, the untrained twins first.
 
     `notes`: what a reader must know, from the extractor's optional attribute of that name.
     """
@@ -28,7 +31,7 @@ class Candidate:
     kind: Kind
     family: str
     extractor: Extractor
-    rivals: str = ""
+    rivals: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -42,24 +45,29 @@ def candidates(
     *,
     random_seeds: int,
     seed: int,
+    previous: Mapping[str, Encoder] | None = None,
+    handcrafted: Sequence[type[MfccStatistics] | type[Descriptors]] = HANDCRAFTED[:1],
 ) -> list[Candidate]:
-    """Every row but chance: MFCC statistics, `random_seeds` untrained twins per architecture, the trained encoders.
+    """Every row but chance: `handcrafted` vectors, `random_seeds` untrained twins per architecture, `previous` encoders
+    (what training went on from, or replaced), the trained encoders.
 
     `families` gives encoders that differ only in their seed one name (default: each is alone). Twins are seeded
     `seed`, `seed + 1`, .... Raises UsageError without an encoder, without twins, or on a name that is taken.
     """
     if not encoders or random_seeds < 1:
         raise UsageError("a report needs at least one trained encoder and one random-init seed to compare it with")
-    handcrafted = MfccStatistics(next(iter(encoders.values())).sample_rate)
-    rows = [Candidate(MfccStatistics.name, "handcrafted", MfccStatistics.name, handcrafted)]
+    rate = next(iter(encoders.values())).sample_rate
+    rows = [Candidate(made.name, "handcrafted", made.name, made(rate)) for made in handcrafted]
     plans = {name: _architecture(encoder) for name, encoder in encoders.items()}
     models = {plan: name for name, plan in reversed(plans.items())}  # the first encoder of each architecture
     twins = {plan: RANDOM if len(models) == 1 else f"{RANDOM} of {name}" for plan, name in models.items()}
     for plan, family in reversed(twins.items()):
         seeds = range(seed, seed + random_seeds)
         rows += [Candidate(f"{family} (seed {s})", RANDOM, family, untrained(encoders[models[plan]], s)) for s in seeds]
-    rows += [Candidate(n, "trained", families.get(n, n), e, twins[plans[n]]) for n, e in encoders.items()]
-    return _distinct(rows)
+    rows += [Candidate(name, "previous", name, encoder) for name, encoder in (previous or {}).items()]
+    others = (*(made.name for made in handcrafted), *(previous or {}))
+    rows += [Candidate(n, "trained", families.get(n, n), e, (twins[plans[n]], *others)) for n, e in encoders.items()]
+    return distinct(rows)
 
 
 def _architecture(encoder: Extractor) -> str:
@@ -68,7 +76,8 @@ def _architecture(encoder: Extractor) -> str:
     return json.dumps(plan, sort_keys=True, default=str) if plan else f"{encoder.dim} at {encoder.sample_rate} Hz"
 
 
-def _distinct(rows: list[Candidate]) -> list[Candidate]:
+def distinct(rows: list[Candidate]) -> list[Candidate]:
+    """`rows`; raises UsageError where two have one name."""
     taken = {CHANCE}
     for row in rows:
         if row.name in taken:

@@ -35,15 +35,25 @@ class Runs:
 
 
 def evaluate_runs(
-    collection: Collection, paths: Sequence[Path], *, random_seeds: int = 3, seed: int = 0, device: str = "auto"
+    collection: Collection,
+    paths: Sequence[Path],
+    *,
+    previous: Path | None = None,
+    random_seeds: int = 3,
+    seed: int = 0,
+    device: str = "auto",
 ) -> Work[Report]:
-    """`evaluate` for encoders on disk (see `open_runs`); raises what both raise."""
-    runs = open_runs(paths, device)
+    """`evaluate` for encoders on disk (see `open_runs`), `previous` a rival of them all; raises what both raise."""
+    runs = open_runs([*paths, *([previous] if previous else [])], device)
     for name, encoder in runs.encoders.items():
         encoder.notes = (*encoder.notes, *heard(runs.folders[name], collection))
+    names = list(runs.encoders)
+    trained = {name: runs.encoders[name] for name in names[: len(paths)]}
+    earlier = {f"previous: {name}": runs.encoders[name] for name in names[len(paths) :]}
     report = yield from evaluate(
-        collection, runs.encoders, families=runs.families, random_seeds=random_seeds, seed=seed
-    )
+        collection, trained, families=_families({name: runs.folders[name] for name in trained}), previous=earlier,
+        random_seeds=random_seeds, seed=seed,
+    )  # fmt: skip
     return report
 
 

@@ -6,8 +6,9 @@ A file that cannot be decoded is listed and left out for every row alike, so no 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,8 @@ Embed = Callable[[Extractor, pd.DataFrame], Work[Embedded]]
 class Together:
     """Several extractors of one sample rate as one: each track is decoded once for all of them.
 
-    Its vector is theirs in a row (each the mean over its own segments); `split` takes them apart.
+    Its vector is theirs in a row (each the mean over its own segments); `split` takes them apart. `speeds` says how
+    much faster than real time each has been so far.
     """
 
     def __init__(self, extractors: Mapping[str, Extractor]) -> None:
@@ -36,10 +38,22 @@ class Together:
         self.name = " + ".join(self.extractors)
         self.fingerprint = "+".join(m.fingerprint for m in members)
         self.dim, self.sample_rate = sum(m.dim for m in members), members[0].sample_rate
+        # (seconds of sound, seconds of work) of every track; appended to by several threads, which a list allows.
+        self._clock: dict[str, list[tuple[float, float]]] = {name: [] for name in self.extractors}
+
+    @property
+    def speeds(self) -> dict[str, float]:
+        """Seconds of sound embedded in a second of one thread, without decoding, for each extractor that worked."""
+        sums = {name: np.sum(spent, axis=0) for name, spent in self._clock.items() if spent}
+        return {name: float(sound / work) for name, (sound, work) in sums.items() if work > 0}
 
     def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`(T,)` samples to one `(1, D1 + D2 + ...)` float32 vector starting at 0 s."""
-        vectors = [track_vector(member.segments(samples)[0]) for member in self.extractors.values()]
+        vectors = []
+        for name, member in self.extractors.items():
+            begun = time.perf_counter()
+            vectors.append(track_vector(member.segments(samples)[0]))
+            self._clock[name].append((len(samples) / self.sample_rate, time.perf_counter() - begun))
         return np.concatenate(vectors)[None, :], np.zeros(1)
 
     def split(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
@@ -64,13 +78,14 @@ def every_vector(collection: Collection, extractor: Extractor, workers: int | No
 @dataclass(frozen=True)
 class Subject:
     """`tracks` that everybody read (N rows), `vectors[name]` `(N, D)` for each extractor, the `problem` and `ground`
-    on those tracks, and the `quarantine` (path, reason, detail) of the rest."""
+    on those tracks, the `quarantine` (path, reason, detail) of the rest, and the `speeds` (see `Together`)."""
 
     tracks: pd.DataFrame
     vectors: dict[str, np.ndarray]
     problem: Problem
     ground: Ground
     quarantine: pd.DataFrame
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
 
 def embed_collection(collection: Collection, extractors: Mapping[str, Extractor], embed: Embed) -> Work[Subject]:
@@ -80,13 +95,15 @@ def embed_collection(collection: Collection, extractors: Mapping[str, Extractor]
     """
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
+    speeds: dict[str, float] = {}
     for rate in sorted({e.sample_rate for e in extractors.values()}):
         team = Together({name: e for name, e in extractors.items() if e.sample_rate == rate})
         done = yield from embed(team, collection.tracks)
         found |= {name: (list(done.tracks["path"]), v) for name, v in team.split(done.vectors).items()}
         bad.append(done.quarantine)
+        speeds |= team.speeds
     quarantine = pd.concat(bad).drop_duplicates("path", ignore_index=True)
-    return _subject(collection, found, quarantine)
+    return replace(_subject(collection, found, quarantine), speeds=speeds)
 
 
 def _subject(

@@ -15,6 +15,7 @@ from mirclr.datasets.splits import Split
 from mirclr.evaluation.card import Report
 from mirclr.evaluation.report import evaluate
 from mirclr.evaluation.subject import Embed, Together
+from mirclr.features.descriptors import Descriptors
 from mirclr.features.embed import Embedded
 from mirclr.features.extractor import Extractor, track_vector
 from mirclr.features.handcrafted import MfccStatistics
@@ -82,6 +83,8 @@ def _vector(extractor: Extractor, number: int) -> np.ndarray:
         return np.concatenate([_vector(member, number) for member in extractor.extractors.values()])
     if isinstance(extractor, MfccStatistics):
         return _mfcc(number)
+    if isinstance(extractor, Descriptors):
+        return np.zeros(extractor.dim, np.float32)  # a hum has no harmony and no rhythm
     return track_vector(extractor.segments(_hum(number))[0])
 
 

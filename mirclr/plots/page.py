@@ -23,6 +23,7 @@ from mirclr.units import printable
 TEMPLATE = "report.html.j2"
 NONE: frozenset[int] = frozenset()
 NUMBER = re.compile(r"[-+±]?\d")
+BROAD = 1200  # pixels; 8 inches
 MOST_FILES = 50  # a page lists so many files that were left out; report.json has all
 
 
@@ -37,6 +38,11 @@ class Picture:
     def data(self) -> str:
         """The picture as an address that holds it."""
         return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode("ascii")
+
+    @property
+    def is_broad(self) -> bool:
+        """Too broad to be read when it is shrunk to a telephone's width: it is scrolled there."""
+        return int.from_bytes(self.path.read_bytes()[16:20]) > BROAD  # the width, in the header of every PNG
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def folder_sections(report: FolderReport) -> tuple[Section, ...]:
     told = {
         "task": "no labels: does one half of a track find the other, does an artist find its own",
         "tracks": f"{report.tracks} by {report.artists} artists",
-        "intervals": f"{LEVEL:.0%} over artists drawn with replacement, {report.draws} draws, seed {report.seed}",
+        "intervals": _intervals(report.draws, report.seed),
         "left out": f"{len(report.quarantine)} unreadable files",
         "versions": _versions(versions()),
     }
@@ -49,6 +49,10 @@ def folder_sections(report: FolderReport) -> tuple[Section, ...]:
         Section("facts", "On what", ("what", "is"), tuple(told.items())),
         Section("rows", "Every row", tuple(card[0]), rows, notes),
     )
+
+
+def _intervals(draws: int, seed: int) -> str:
+    return f"{100 * LEVEL:.0f} % over artists drawn with replacement, {draws} draws, seed {seed}"
 
 
 def _versions(found: Mapping[str, str]) -> str:
@@ -83,7 +87,7 @@ def facts(report: Report) -> Section:
         "split": f"{about.split}{f', {folds} folds' if folds > 1 else ''} (hash {about.digest})",
         "in training and test": overlap,
         "main measure": f"{spoken} of a linear probe",
-        "intervals": f"{LEVEL:.0%} over artists drawn with replacement, {report.draws} draws, seed {report.seed}",
+        "intervals": _intervals(report.draws, report.seed),
         "licence": about.licence,
         "source": about.citation,
         "left out": f"{len(report.missing)} missing, {len(report.quarantine)} unreadable files",

@@ -123,15 +123,21 @@ def folder_page(report: FolderReport, name: str, pictures: Sequence[Picture]) ->
 
 def block_of(section: Section, pictures: Sequence[Picture] = (), strong: frozenset[int] = NONE) -> Block:
     """A section as a block of the page."""
-    rows = tuple(tuple(map(cell_text, cells)) for cells in section.rows)
+    shown = [[cell_text(cell) for cell in cells] for cells in section.rows]
     columns = tuple(map(printable, section.columns))
-    numeric = tuple(_numeric([row[k] for row in rows]) if k else False for k in range(len(columns)))
+    numeric = tuple(_numeric([row[k] for row in shown]) if k else False for k in range(len(columns)))
+    rows = tuple(tuple(_unbroken(cell) if numeric[k] else cell for k, cell in enumerate(row)) for row in shown)
     title, notes = printable(section.title), _shown(section.notes)
     return Block(section.name, title, columns, rows, numeric, strong, notes, tuple(pictures))
 
 
 def _numeric(cells: Sequence[str]) -> bool:
     return all(not cell or NUMBER.match(cell) for cell in cells)
+
+
+def _unbroken(cell: str) -> str:
+    """A number with its unit and spread on one line; its interval may stand under it."""
+    return cell.replace(" ", "\N{NO-BREAK SPACE}").replace("\N{NO-BREAK SPACE}(", " (")
 
 
 def left_out(quarantine: Sequence[Mapping[object, object]], missing: Sequence[str] = ()) -> tuple[str, ...]:

@@ -180,7 +180,9 @@ def costs(report: Report) -> Section:
         for row in report.rows
         if row.dim is not None
     )
-    notes = ("real-time factor: seconds of work of one thread for a second of sound, without decoding",)
+    notes = (
+        "real-time factor: seconds of work of one thread for a second of sound, without decoding, median over tracks",
+    )
     return Section("cost", "Cost", ("row", "parameters", "dimensions", "real-time factor"), cells, notes)
 
 

@@ -43,9 +43,15 @@ class Together:
 
     @property
     def speeds(self) -> dict[str, float]:
-        """Seconds of sound embedded in a second of one thread, without decoding, for each extractor that worked."""
-        sums = {name: np.sum(spent, axis=0) for name, spent in self._clock.items() if spent}
-        return {name: float(sound / work) for name, (sound, work) in sums.items() if work > 0}
+        """Seconds of sound embedded in a second of one thread, without decoding, for each extractor that worked.
+
+        The median over tracks: in the first one libraries are loaded and code is compiled.
+        """
+        return {
+            name: float(np.median([sound / max(work, 1e-9) for sound, work in spent]))
+            for name, spent in self._clock.items()
+            if spent
+        }
 
     def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`(T,)` samples to one `(1, D1 + D2 + ...)` float32 vector starting at 0 s."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -72,10 +71,12 @@ def _hum(number: int) -> np.ndarray:
     return hum
 
 
-@functools.cache
 def _mfcc(number: int) -> np.ndarray:
-    """Handcrafted rows are the same in every report here: computed once."""
-    return track_vector(MfccStatistics(RATE).segments(_hum(number))[0])
+    """What stands for MFCC statistics: three numbers that know nothing, tracks 0 and 1 alike. Few, so that a probe on
+    them takes no time."""
+    vector = np.zeros(MfccStatistics(RATE).dim, np.float32)
+    vector[:3] = generator(72, max(1, number)).normal(size=3)
+    return vector
 
 
 def _vector(extractor: Extractor, number: int) -> np.ndarray:

@@ -46,6 +46,7 @@ WITHOUT_EXTRA = {
     "onnx": "encoders cannot be exported with `mirclr export`",
     "onnxruntime": "exported encoders are not compared with torch",
     "optuna": "settings cannot be searched with `mirclr tune`",
+    "umap-learn": "embeddings are drawn by PCA and t-SNE alone, without UMAP",
 }
 
 

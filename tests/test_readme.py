@@ -36,10 +36,12 @@ def commands() -> list[str]:
 WRITTEN = (
     "run/encoder/encoder.safetensors",
     "card/report.json",
+    "card/report.html",
     "style-card/report.csv",
     "library.db",
     "list.m3u8",
     "vectors.npz",
+    "vectors.png",
     "mine/recipe.json",
     "mine/card/report.json",
     "mine/list.m3u8",

@@ -104,7 +104,8 @@ def check(dataset: str, allow: tuple[str, ...], workers: int | None, as_json: bo
     """Compare DATASET on disk with what it should be: counts, missing and invalid files, leaks, splits.
 
     DATASET is a name in datasets.yaml, a folder per label, or a csv. Exit code 0: complete and clean; 3: files are
-    missing or invalid, each listed; 1: so many are missing, or so much leaks, that it would not be evaluated.
+    missing or invalid, each listed, and it is evaluated only with --allow-partial; 1: so many are missing, or so much
+    leaks, that nothing is trained on it either.
     """
     from mirclr.datasets.check import check_collection
     from mirclr.datasets.leakage import allowed_kinds
@@ -171,7 +172,7 @@ def _verdict(findings: Findings, allowed: set[str]) -> int:
         face.say(f"{'allowed leak' if leak.kind in allowed else 'leak'}: {leak}")
     share = len(gone) / (len(gone) + len(found.tracks))
     if share > MISSING_SHARE:
-        face.say(f"{share:.0%} of the listed files are missing: above {MISSING_SHARE:.0%} it is not evaluated")
+        face.say(f"{share:.0%} of the listed files are missing: above {MISSING_SHARE:.0%} nothing is trained on it")
         return 1
     if any(leak.kind not in allowed for leak in findings.leaks):
         face.say("the splits leak: it is not evaluated unless the leak is allowed by name (--allow-leak KIND)")
@@ -179,5 +180,5 @@ def _verdict(findings: Findings, allowed: set[str]) -> int:
     if findings.is_complete:
         face.say("complete: nothing missing, nothing broken, no leak that is not allowed")
         return 0
-    face.say(f"not complete, see above (exit code {face.PARTLY_DONE})")
+    face.say(f"not complete, see above: evaluated only with --allow-partial (exit code {face.PARTLY_DONE})")
     return face.PARTLY_DONE

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mirclr.audio.scan import ScanResult, quarantine_table, scan_files
-from mirclr.datasets.checksums import different
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.leakage import Leak, audit
+from mirclr.datasets.partial import differences
 from mirclr.datasets.splits import Split
 from mirclr.datasets.targets import per_label
 from mirclr.reports import Work
@@ -78,17 +78,6 @@ def _invalid(collection: Collection, scanned: ScanResult) -> pd.DataFrame:
     other = [path for path in collection.tracks["path"] if path not in seen]
     rows = [{"path": path, "reason": "not_audio", "detail": "listed as a track, holds no sound"} for path in other]
     return pd.concat([scanned.quarantine, quarantine_table(rows)], ignore_index=True)
-
-
-def differences(collection: Collection) -> tuple[str, ...]:
-    """Declared counts that this copy does not have, and annotation files that are not the published ones."""
-    declared, count = collection.expected, len(collection.tracks)
-    out = [f"{count} tracks here, {declared.tracks} declared"] if declared.tracks not in (None, count) else []
-    found = per_label(collection.targets, collection.task, len(collection.vocabulary))
-    here = dict(zip(collection.vocabulary, found.tolist(), strict=True))
-    lacking = [(label, n) for label, n in declared.labels.items() if here.get(label, 0) != n]
-    out += [f"{label}: {here.get(label, 0)} here, {n} declared" for label, n in lacking]
-    return (*out, *different(collection.root, declared.checksums))
 
 
 def check_collection(collection: Collection, workers: int | None = None) -> Work[Findings]:

@@ -36,7 +36,8 @@ class Collection:
     `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come from the
     declaration; `annotations`: for tasks of frames the columns of what is known of each track, arrays sorted by time,
     and `targets` say which outputs occur in it at all; `listed` (K,) counts the tracks it lists with each label,
-    missing ones included."""
+    missing ones included. `cautions`: what was allowed although it makes a score no benchmark (leaks, a partial copy);
+    every output repeats them."""
 
     name: str
     root: Path
@@ -54,6 +55,7 @@ class Collection:
     citation: str = ""
     expected: Expected = field(default_factory=Expected)
     allow: tuple[AllowedLeak, ...] = ()
+    cautions: tuple[str, ...] = ()
     annotations: tuple[Mapping[str, np.ndarray], ...] = ()
 
     @property

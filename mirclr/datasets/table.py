@@ -25,6 +25,7 @@ from mirclr.datasets.leakage import audit, refuse_leaks
 from mirclr.datasets.listing import Listing, list_table, on_disk
 from mirclr.datasets.loaders import list_mirdata
 from mirclr.datasets.notes import notes_on
+from mirclr.datasets.partial import refuse_partial
 from mirclr.datasets.rules import splits_by
 from mirclr.datasets.sources import Source, find_source
 from mirclr.datasets.targets import per_label, read_annotated, read_targets
@@ -176,6 +177,7 @@ def load_collection(
     split: str | None = None,
     folds: int | None = None,
     seed: int = 0,
+    allow_partial: bool | None = None,
     artist_of: ArtistOf = artist_from_tags,
 ) -> Collection:
     """A labelled collection, audited: it is returned only if nothing leaks from training to test.
@@ -186,10 +188,13 @@ def load_collection(
     `label`, are (mirclr.datasets.tasks; default: multiclass). `split`: the split rule by name (default: the first
     declared), or the column to split one's own table by. `folds`: how many seeded folds (default: as declared, else 5);
     a published split is not touched by it. `seed` draws folds and validation parts. `allow`: kinds of leak to accept
-    (`leakage.LEAK_KINDS`). `artist_of`: how the artist of a file without a table is found (default: its tags).
+    (`leakage.LEAK_KINDS`). `allow_partial`: False refuses a copy that is not whole, True takes any and says so, None
+    (for training) takes up to `MISSING_SHARE` missing files and notes them. `artist_of`: how the artist of a file
+    without a table is found (default: its tags).
 
     Raises DatasetError (missing files, bad rows, leaks), ConfigError (datasets.yaml), UsageError (arguments).
     """
+    share = MISSING_SHARE if allow_partial is None else 1.0  # a refusal counts all that is lacking, not only files
     collection = read_collection(
         dataset,
         registry=registry,
@@ -198,7 +203,9 @@ def load_collection(
         split=split,
         folds=folds,
         seed=seed,
+        max_missing=share,
         artist_of=artist_of,
     )
+    lacking = () if allow_partial is None else refuse_partial(collection, allow_partial)
     allowed = refuse_leaks(collection, audit(collection), allow)
-    return replace(collection, notes=(*collection.notes, *allowed))
+    return replace(collection, notes=(*collection.notes, *allowed), cautions=(*lacking, *allowed))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirclr.datasets.check import differences
+from mirclr.datasets.partial import differences
 from mirclr.datasets.registry import shipped_file
 from mirclr.datasets.table import load_collection
 from tests.support.published_collections import ENTRIES

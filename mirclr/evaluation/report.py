@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -61,16 +62,8 @@ def evaluate(
     exams = exams or Exams()
     exams.check(collection.task)
     begun, given = time.perf_counter(), tables or {}
-    asked = candidates(
-        encoders,
-        families or {},
-        untrained or _twin,
-        random_seeds=random_seeds,
-        seed=seed,
-        given=given,
-        previous=previous,
-        handcrafted=HANDCRAFTED,
-    )
+    how: dict[str, Any] = {"random_seeds": random_seeds, "seed": seed, "given": given, "previous": previous}
+    asked = candidates(encoders, families or {}, untrained or _twin, handcrafted=HANDCRAFTED, **how)
     everyone = distinct([*asked, *fusions(asked)])
     embed = embed or partial(embed_tracks, cache=exams.cache)
     ready = {name: table.vectors for name, table in given.items()}

@@ -61,7 +61,10 @@ def test_every_mistake_of_every_entry_is_reported_at_once(tmp_path: Path) -> Non
         ({"table": "{file: t.csv, labels: [a], patterns: {x: '(y'}}"}, "is no regular expression"),
         ({"table": "{file: t.csv, labels: [a], patterns: {x: 'y'}}"}, "no named group"),
         ({"table": "{file: t.csv, labels: [a], join: {file: b.csv, column: x, format: odd}}"}, "no format 'odd'"),
-        ({"table": "", "mirdata": "{loader: l, label: a}", "task": "multilabel"}, "multiclass or regression"),
+        (
+            {"table": "", "mirdata": "{loader: l, label: a}", "task": "multilabel"},
+            "multiclass, regression, key or tempo",
+        ),
         ({"expected": "{checksums: {t.csv: abc}}"}, "expected.checksums"),
         ({"splits": "{}"}, "at least 1 item"),
         ({"known_bad": "{a.wav: ''}"}, "at least 1 character"),

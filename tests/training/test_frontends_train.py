@@ -116,13 +116,6 @@ def refused(level: str = "auto", **over: Any) -> list[str]:
     return caught.value.problems
 
 
-def test_a_check_leaves_the_random_numbers_as_they_were() -> None:
-    torch.manual_seed(7)
-    before = torch.get_rng_state()
-    check_config(tiny(Path("cache")), "test")
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 def test_samples_without_bands_are_said_before_decoding() -> None:
     raw, encoder = {"frontend": {"name": "raw"}}, {"encoder": RAW["encoder"]}
     assert any("augment.spec: frontend 'raw' gives samples" in p and "augment.spec=[]" in p for p in refused(**raw))

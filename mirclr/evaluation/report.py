@@ -15,7 +15,7 @@ from mirclr.errors import UsageError
 from mirclr.evaluation.about import About, about, parameters_of
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
-from mirclr.evaluation.exams import Exams, protocol_sections, scores_of, sit
+from mirclr.evaluation.exams import Exams, Sat, protocol_sections, scores_of, sit
 from mirclr.evaluation.further import further_sections
 from mirclr.evaluation.fusion import fused_vectors, fusions
 from mirclr.evaluation.given import Table
@@ -70,16 +70,24 @@ def evaluate(
     subject = yield from embed_collection(collection, extractors_of(asked), embed, ready)
     judge = Judge(subject.problem, subject.ground, seed=seed, draws=draws)
     sat = yield from sit(exams, subject.problem, {c.name: partial(_material, subject, c, exams) for c in asked})
+    judged = yield from _judged(subject, judge, everyone, sat)
+    further = yield from further_sections(exams, subject, judge, asked, embed)
+    own = protocol_sections(exams, subject.problem, collection.vocabulary, sat, judged)
+    facts = about(collection, subject, time.perf_counter() - begun)
+    return _report(collection, subject, judge, everyone, judged, facts, (*own, *further))
+
+
+def _judged(
+    subject: Subject, judge: Judge, everyone: list[Candidate], sat: Mapping[str, Sat]
+) -> Work[dict[str, Judged]]:
+    """Chance and every row, by what protocols answered too; they are not asked of fusions."""
     judged = {CHANCE: judge.chance()}
     for done, c in enumerate(everyone):
         yield Progress("judge", done, len(everyone), c.name)
         vectors = fused_vectors(c, subject.vectors) if c.members else subject.vectors[c.name]
         judged[c.name] = judge.row(vectors, scores_of(sat.get(c.name, {})))
     yield Progress("judge", len(everyone), len(everyone))
-    further = yield from further_sections(exams, subject, judge, asked, embed)
-    own = protocol_sections(exams, subject.problem, collection.vocabulary, sat, judged)
-    facts = about(collection, subject, time.perf_counter() - begun)
-    return _report(collection, subject, judge, everyone, judged, facts, (*own, *further))
+    return judged
 
 
 def _material(subject: Subject, candidate: Candidate, exams: Exams) -> Material:

@@ -42,7 +42,6 @@ FORMATS = {
 }
 WITHOUT_EXTRA = {
     "pyarrow": "vectors cannot be written as .parquet; .npz and .csv can",
-    "umap-learn": "no UMAP pictures of embeddings; PCA and t-SNE are there",
     "tensorboard": "no TensorBoard log; metrics.jsonl has the same figures",
     "onnx": "encoders cannot be exported with `mirclr export`",
     "onnxruntime": "exported encoders are not compared with torch",

@@ -14,7 +14,7 @@ from mirclr.memory import keep_freed
 if sys.argv[1] == "keep":
     assert keep_freed()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(9):  # the heap finds its size
+for _ in range(40):  # the heap finds its size
     torch.ones(1 << 24)  # 64 MiB
 before = faults()
 for _ in range(4):

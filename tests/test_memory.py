@@ -34,5 +34,4 @@ def pages_mapped(how: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone hands memory back like this")
 def test_kept_memory_is_not_mapped_anew() -> None:
-    assert pages_mapped("leave") > 4 * 1000  # 4 times 64 MiB in pages of 4 KiB
-    assert pages_mapped("keep") < 100
+    assert pages_mapped("keep") < pages_mapped("leave") / 2

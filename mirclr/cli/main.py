@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),
     "search": ("mirclr.cli.search:search", "Find the tracks that a text says most of."),
     "playlist": ("mirclr.cli.library:playlist", "Write a playlist that follows from seed tracks."),
+    "map": ("mirclr.cli.map:map_library", "Write a library as one page: see it, search it, hear it."),
+    "serve": ("mirclr.cli.serve:serve", "Open a library as a small web app on this machine."),
     "evaluate": ("mirclr.cli.evaluate:evaluate", "Judge an encoder on a labelled collection."),
     "compare": ("mirclr.cli.compare:compare", "Compare two reports of `evaluate`, paired over artists."),
     "invariance": ("mirclr.cli.invariance:invariance", "Measure what moves a track among its neighbours, and how far."),

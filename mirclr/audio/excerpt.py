@@ -6,6 +6,7 @@ MP3, because every browser plays it; Ogg Opus would be smaller, and older iPhone
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def excerpt(path: str | Path, duration: float, seconds: float, rate: int = 22_05
 
     `duration` in seconds, NaN when unknown (then from the start). Raises AudioError as `decode` does.
     """
-    start = max(0.0, min(duration / 3, duration - seconds)) if duration == duration else 0.0
+    start = max(0.0, min(duration / 3, duration - seconds)) if math.isfinite(duration) else 0.0
     samples = _faded(decode(path, rate, start, seconds), rate)
     out = io.BytesIO()
     soundfile.write(

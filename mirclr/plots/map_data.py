@@ -6,7 +6,7 @@ Places and neighbours are those of the space in which `similar` compares (`mircl
 from __future__ import annotations
 
 import json
-import os
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,8 @@ class Map:
     def plain(self) -> dict[str, Any]:
         """Everything as lists, words and numbers, for JSON. Files are `root` + `files[row]`, percent-encoded URIs."""
         uris = [Path(track["path"]).absolute().as_uri() for track in self.tracks]
-        root = os.path.commonprefix(uris).rpartition("/")[0] + "/"
+        folders = [uri.removeprefix("file://").rpartition("/")[0] or "/" for uri in uris]
+        root = "file://" + posixpath.commonpath(folders).rstrip("/") + "/"
         return {
             "name": self.name,
             "root": root,

@@ -14,7 +14,20 @@ from mirclr.plots.embeddings import shown_values
 
 # Columns of the track table that say what a file is, not what the music is; the title is a track's name.
 TECHNICAL = frozenset(
-    ["path", "id", "audio_id", "size", "mtime_ns", "row", "flags", "title", "track", "container", "sample_rate", "channels"]
+    [
+        "path",
+        "id",
+        "audio_id",
+        "size",
+        "mtime_ns",
+        "row",
+        "flags",
+        "title",
+        "track",
+        "container",
+        "sample_rate",
+        "channels",
+    ]
 )
 FIRST = ("genre", "artist", "cluster", "tempo", "year", "key", "energy", "album", "duration")
 UNITS = {"tempo": "BPM", "energy": "dB", "duration": "s"}
@@ -61,14 +74,17 @@ def given_fields(values: Mapping[str, np.ndarray]) -> list[Field]:
 def clusters(unit: np.ndarray, genres: Sequence[str | None], seed: int) -> Field:
     """Groups of the `(N, D)` unit rows by k-means (Lloyd, 1982), largest first.
 
-    A group most of whose tracks share a genre is named after it, too.
+    A group is named after a genre, too, that more than half of its tracks with a genre share.
     """
     from sklearn.cluster import KMeans
 
     count = min(CLUSTERS, max(2, round((len(unit) / 2) ** 0.5)))
     found = KMeans(min(count, len(np.unique(unit, axis=0))), n_init=2, random_state=seed).fit_predict(unit)
     order = [group for group, _ in Counter(found.tolist()).most_common()]
-    called = {group: _called(rank, [genres[i] for i in np.flatnonzero(found == group)]) for rank, group in enumerate(order, 1)}
+    called = {
+        group: _called(rank, [genres[i] for i in np.flatnonzero(found == group).tolist()])
+        for rank, group in enumerate(order, 1)
+    }
     return Field("cluster", "words", tuple(called[group] for group in found.tolist()))
 
 
@@ -78,8 +94,10 @@ def in_order(fields: Sequence[Field]) -> list[Field]:
 
 
 def _called(rank: int, genres: Sequence[str | None]) -> str:
-    named = shown_values(genres)[:1]
-    return f"{rank}, mostly {named[0]}" if named and genres.count(named[0]) * 2 > len(genres) else str(rank)
+    known = [genre for genre in genres if genre is not None]
+    commonest = shown_values(known)[:1]
+    named = len(known) >= 3 and known.count(commonest[0]) * 2 > len(known)
+    return f"{rank}, mostly {commonest[0]}" if named else str(rank)
 
 
 def _field(name: str, tracks: pd.DataFrame) -> Field:
@@ -92,6 +110,8 @@ def _cell(value: Any) -> Any:
     """A cell for JSON: None for unknown, a rounded number, or text of valid Unicode."""
     if value is None or pd.isna(value) or value == "":
         return None
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
         return round(float(value), 2) if np.isfinite(value) else None
     return str(value).encode("utf-8", "replace").decode()

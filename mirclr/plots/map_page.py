@@ -19,7 +19,10 @@ from mirclr.plots.map_data import Map
 
 WEB = Path(__file__).parent / "web"
 # In this order; together they are one script with one scope.
-SCRIPTS = ("data", "colours", "view", "points_gl", "points_2d", "marks", "lasso", "player", "panel", "search", "keys", "main")  # fmt: skip
+SCRIPTS = (
+    *("data", "colours", "view", "points_gl", "points_2d", "marks", "lasso"),
+    *("player", "panel", "search", "keys", "main"),
+)
 LINE_ENDS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 

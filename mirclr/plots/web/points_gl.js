@@ -37,7 +37,7 @@ void main() {
 }`;
 
 function pointsByGl(canvas) {
-  const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
+  const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
   if (!gl) return null;
   let parts = null;
 

@@ -1,5 +1,6 @@
 // Search as one types: names and tags here, sound by words on a server that has a joint space.
-const SHOWN = 40;
+const SHOWN = 8; // in the list, without scrolling; the map shows all of them
+const SOUNDS = 40;
 const finding = { rows: [], at: -1, text: "" };
 
 function closeFound() {
@@ -58,13 +59,13 @@ function look() {
   }
   const rows = findRows(finding.text, music.n);
   state.matches = new Set(rows);
-  showFound(rows, rows.length ? `${rows.length} track${rows.length === 1 ? "" : "s"}` : "Nothing has these words");
+  showFound(rows, rows.length ? `${rows.length} track${rows.length === 1 ? "" : "s"} on the map` : "Nothing has these words");
   recolour();
 }
 
 async function searchSound() {
   try {
-    const found = await ask(`/api/search?by=sound&q=${encodeURIComponent(finding.text)}&limit=${SHOWN}`);
+    const found = await ask(`/api/search?by=sound&q=${encodeURIComponent(finding.text)}&limit=${SOUNDS}`);
     const rows = found.tracks.map((track) => music.rowOf.get(track.id)).filter((row) => row !== undefined);
     state.matches = new Set(rows);
     showFound(rows, ["Sounds like it, best first", ...found.notes].join("; "));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -57,10 +58,9 @@ def serve(
         for address in addresses(host, listening.getsockname()[1]):
             click.echo(address)
         face.say("Ctrl-C ends it" if token is None else "log in with the token; ADDRESSlogin#TOKEN is a link that does")
-        try:
+        with suppress(KeyboardInterrupt):  # how one ends a server
             serve_until_stopped(app, listening)
-        except KeyboardInterrupt:
-            face.say("stopped")
+    face.say("stopped")
     return 0
 
 

@@ -95,6 +95,7 @@ function choose(row, move, remember = true) {
   Object.assign(state, { chosen: row, cursor: -1 });
   showChosen();
   showCursor();
+  showNow();
   $("tip").hidden = true;
   if (row >= 0) {
     if (move) keepInSight(row);

@@ -16,6 +16,12 @@ function play(row) {
     audio.setAttribute("aria-label", `Player: ${nameOf(row)}`);
   }
   start();
+  showNow();
+}
+
+// What is heard, where it is not the track that the panel shows.
+function showNow() {
+  $("now").textContent = playing < 0 || playing === state.chosen ? "" : `Playing ${nameOf(playing)}`;
 }
 
 // A browser may refuse to begin without a click, and a newer call stops an older one: neither is an error of the file.

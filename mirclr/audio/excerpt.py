@@ -6,7 +6,6 @@ MP3, because every browser plays it; Ogg Opus would be smaller, and older iPhone
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,12 @@ FADE_S = 0.05
 COMPRESSION = 0.78
 
 
-def excerpt(path: str | Path, duration: float, seconds: float, rate: int = 22_050) -> bytes:
+def excerpt(path: str | Path, duration: float | None, seconds: float, rate: int = 22_050) -> bytes:
     """`seconds` of `path` from a third of its `duration` on (all of a shorter file) as MP3, mono, at `rate` Hz.
 
-    `duration` in seconds, NaN when unknown (then from the start). Raises AudioError as `decode` does.
+    `duration` in seconds, None when unknown (then from the start). Raises AudioError as `decode` does.
     """
-    start = max(0.0, min(duration / 3, duration - seconds)) if math.isfinite(duration) else 0.0
+    start = max(0.0, min(duration / 3, duration - seconds)) if duration else 0.0
     samples = _faded(decode(path, rate, start, seconds), rate)
     out = io.BytesIO()
     soundfile.write(

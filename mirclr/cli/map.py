@@ -70,12 +70,8 @@ def map_library(
         made = face.show_work(previews(laid.tracks))
         laid, lost = replace(laid, previews=made.uris), lost + made.quarantine
     write_atomic(output, map_page(replace(laid, playlist=path)))
-    said = {
-        "page": str(output),
-        "tracks": len(laid.tracks),
-        "layouts": ", ".join(laid.layouts),
-        "bytes": output.stat().st_size,
-    }
+    size = output.stat().st_size
+    said = {"page": str(output), "tracks": len(laid.tracks), "layouts": ", ".join(laid.layouts), "bytes": size}
     face.show_json(said) if as_json else face.show_table([said], list(said))
     return face.list_quarantine(lost)
 

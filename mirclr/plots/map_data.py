@@ -29,12 +29,13 @@ BLOCK = 512  # rows compared with all others at a time
 class Map:
     """A laid-out library of N tracks, rows as in the catalogue.
 
-    `layouts`: name of a method to `(N, 2)` uint16 places; `neighbours`: (N, K) rows, nearest first, `likeness`: (N, K)
-    cosines; `fields`: what to colour by; `playlist`: rows in playing order; `previews`: data URIs, "" for none.
+    `tracks`: `path`, `audio_id`, `title` and `duration` of each; `layouts`: name of a method to `(N, 2)` uint16 places;
+    `neighbours`: (N, K) rows, nearest first, `likeness`: (N, K) cosines; `fields`: what to colour by; `playlist`: rows in
+    playing order; `previews`: data URIs, "" for none.
     """
 
     name: str
-    tracks: tuple[dict[str, Any], ...]
+    tracks: tuple[dict[Any, Any], ...]
     layouts: Mapping[str, np.ndarray]
     neighbours: np.ndarray
     likeness: np.ndarray
@@ -96,10 +97,16 @@ def lay_out(
     found = table_fields(catalogue.tracks)
     genres = next((each.values for each in found if each.name == "genre"), (None,) * len(unit))
     fields = (*given, *in_order([*found, clusters(unit, genres, seed)]))
-    tracks = tuple(catalogue.track(row) for row in range(len(unit)))
+    tracks = tuple(_identities(catalogue))
     if UMAP in methods or len(methods) > 1:
         notes.append("Near means alike; far apart, the size of groups and gaps say nothing in t-SNE and UMAP.")
     return Map(name, tracks, layouts, near, likeness, fields, notes=tuple(notes))
+
+
+def _identities(catalogue: Catalogue) -> list[dict[Any, Any]]:
+    """What names each track and finds its file; None for what is not known."""
+    named = catalogue.tracks[["path", "audio_id", "title", "duration"]].astype(object)
+    return named.where(named.notna(), None).to_dict("records")
 
 
 def _on_grid(places: np.ndarray) -> np.ndarray:

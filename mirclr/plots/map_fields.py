@@ -30,7 +30,7 @@ TECHNICAL = frozenset(
     ]
 )
 FIRST = ("genre", "artist", "cluster", "tempo", "year", "key", "energy", "album", "duration")
-UNITS = {"tempo": "BPM", "energy": "dB", "duration": "s"}
+UNITS = {"tempo": "BPM", "energy": "LUFS", "duration": "s"}
 CLUSTERS = 8  # as many as there are colours with the best shapes; fewer in a small library
 
 

@@ -71,6 +71,7 @@ def make_app(live: LiveLibrary, keys: Keys | None = None, loopback: bool = True)
     app.add_exception_handler(MirclrError, _said)
     _pages(app, live, keys)
     _answers(app, live)
+    _tracks(app, live)
     _sound(app, live)
     return app
 
@@ -132,6 +133,8 @@ def _answers(app: FastAPI, live: LiveLibrary) -> None:
         hits, notes = now.by_sound(q, limit)
         return SearchOut(tracks=[track_out(now, hit.row) for hit in hits], notes=notes)
 
+
+def _tracks(app: FastAPI, live: LiveLibrary) -> None:
     @app.get("/api/tracks/{id}", summary="One track")
     def track(id: Id) -> TrackOut:
         now = live.now()

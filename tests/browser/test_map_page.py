@@ -14,7 +14,7 @@ from mirclr.library.playlist_file import read_playlist
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
 from tests.support.chromium import Seen, launch, opened
-from tests.support.shown_library import HOSTILE, SONGS, rows
+from tests.support.shown_library import HOSTILE, SONGS, make_library, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -100,7 +100,7 @@ def test_hover_shows_the_tags(seen: Seen) -> None:
     assert {"genre: rock", "year: 1971", "duration: 0:03"} <= set(shown)
 
 
-@pytest.mark.parametrize("row", [0, 2, 5, 7], ids=["plain", "percent and hash", "quotes", "line break"])
+@pytest.mark.parametrize("row", [0, 2, 5, 6, 7], ids=["plain", "percent", "quotes", "bytes", "line break"])
 def test_a_click_plays_the_file(seen: Seen, place: Path, row: int) -> None:
     seen.page.mouse.click(*seen.spot(row))
     seen.page.wait_for_function(PLAYS)
@@ -112,8 +112,16 @@ def test_a_click_plays_the_file(seen: Seen, place: Path, row: int) -> None:
 def test_a_track_without_tags_goes_by_its_file_name(seen: Seen) -> None:
     seen.page.mouse.move(*seen.spot(6))
     assert seen.text("#tip strong") == "06 \ufffd bytes.flac"
-    seen.page.mouse.click(*seen.spot(6))  # Chromium opens no file: address of such bytes; `mirclr serve` plays it
-    seen.page.wait_for_function("document.getElementById('status').textContent.includes('cannot play')")
+
+
+def test_a_file_that_is_gone_is_said(chrome: Browser, tmp_path: Path) -> None:
+    store, page = make_library(tmp_path), tmp_path / "map.html"
+    assert CliRunner().invoke(main, ["map", "-o", str(page), "--store", str(store), "--method", "PCA"]).exit_code == 0
+    Path(rows(tmp_path)[0]["path"]).unlink()
+    seen = opened(chrome, page)
+    seen.page.mouse.click(*seen.spot(0))
+    seen.page.wait_for_function("() => document.getElementById('status').textContent.includes('cannot play')")
+    assert seen.errors == []
 
 
 def test_neighbours_are_those_of_similar(seen: Seen, place: Path) -> None:
@@ -198,7 +206,7 @@ def test_everything_is_reached_by_tab_and_has_a_name(seen: Seen) -> None:
     )
     assert nameless == []
     reached = set()
-    for _ in range(14):
+    for _ in range(24):
         seen.page.keyboard.press("Tab")
         reached.add(seen.page.evaluate("document.activeElement.id"))
     assert {"find", "field", "layout", "marks", "in", "out", "fit", "lasso", "help"} <= reached

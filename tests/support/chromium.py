@@ -54,7 +54,8 @@ class Seen:
 
     def is_clean(self) -> bool:
         """Nothing thrown, nothing on the console. Shows it where there is."""
-        assert (self.talk, self.errors) == ([], [])
+        if self.talk or self.errors:
+            raise AssertionError([*self.talk, *self.errors])
         return True
 
 

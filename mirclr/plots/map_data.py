@@ -30,8 +30,8 @@ class Map:
     """A laid-out library of N tracks, rows as in the catalogue.
 
     `tracks`: `path`, `audio_id`, `title` and `duration` of each; `layouts`: name of a method to `(N, 2)` uint16 places;
-    `neighbours`: (N, K) rows, nearest first, `likeness`: (N, K) cosines; `fields`: what to colour by; `playlist`: rows in
-    playing order; `previews`: data URIs, "" for none.
+    `neighbours`: (N, K) rows, nearest first, `likeness`: (N, K) cosines; `fields`: what to colour by; `playlist`: rows
+    in playing order; `previews`: data URIs, "" for none.
     """
 
     name: str

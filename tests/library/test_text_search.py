@@ -7,30 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from mirclr.errors import StoreError, UsageError
-from mirclr.features.joint_file import Bound, SavedJoint
+from mirclr.features.joint_file import SavedJoint
 from mirclr.features.vector_file import write_vectors
 from mirclr.library.store import Library
 from mirclr.library.text_search import doubts, search, shelf_of_store, shelf_of_vectors
-from mirclr.models.joint import JointSpace
+from tests.support.joint import small_joint
 from tests.support.library import Bands, fill, track_row
 
-PLAN: dict[str, Any] = {
-    "modalities": {"audio": 8},
-    "text": {"buckets": 64, "width": 8},
-    **{"width": 16, "common": 5, "hidden": 12, "dim": 4, "dropout": 0.5},
-}
 ROWS = [track_row(f"/{n}.wav", artist=f"A{n}", title=f"T{n}") for n in range(5)]
 
 
 @pytest.fixture
 def joint() -> SavedJoint:
-    torch.manual_seed(0)
-    space = JointSpace(PLAN)
-    space.fit({"audio": torch.randn(20, 8)}, space.text.bags(["calm piano"]))
-    return SavedJoint(space, Bound("bands", Bands().fingerprint, 8), {}, Path("joint"))
+    return small_joint()
 
 
 @pytest.fixture

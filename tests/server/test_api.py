@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from mirclr.features.joint_file import save_joint
 from mirclr.library.playlist import Rules, Seed, make_playlist
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
+from mirclr.library.text_search import search, shelf_of_store
 from mirclr.server.app import make_app
 from mirclr.server.live import Ask, LiveLibrary
+from tests.support.joint import small_joint
 from tests.support.library import Bands, fill, track_row
 from tests.support.shown_library import HOSTILE, SONGS, rows
 
@@ -106,6 +109,21 @@ def test_sound_by_words_without_a_joint_space_says_what_to_do(client: TestClient
     said = client.get("/api/search", params={"q": "calm", "by": "sound"})
     assert said.status_code == 422
     assert "--joint" in said.json()["detail"]
+
+
+def test_sound_by_words_is_what_the_command_finds(store: Path, tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    joint = small_joint()
+    save_joint(tmp_path, joint.space, joint.encoder, {})
+    client = TestClient(make_app(LiveLibrary(Ask(store, ("PCA",), joint=tmp_path))), base_url="http://localhost")
+    assert client.get("/api/library").json()["sound_search"] is True
+    said = client.get("/api/search", params={"q": "calm piano", "by": "sound", "limit": 3}).json()
+    hits = search(shelf_of_store(joint, store), joint, "calm piano", 3)
+    assert [track["id"] for track in said["tracks"]] == [id_of(store, hit.row) for hit in hits]
+    assert said["notes"] == []
+    notes = client.get("/api/search", params={"q": "zither", "by": "sound"}).json()["notes"]
+    assert "zither" in notes[0]
 
 
 @pytest.mark.parametrize(

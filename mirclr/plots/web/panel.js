@@ -26,7 +26,7 @@ function showChosen() {
   const row = state.chosen;
   $("near-part").hidden = row < 0;
   $("chosen-title").textContent = row < 0 ? "No track chosen" : titleOf(row);
-  $("chosen-artist").textContent = row < 0 ? "Click a point to hear it and to see what sounds like it." : artistOf(row);
+  $("chosen-artist").textContent = row < 0 ? "Choose a point to hear it and to see what sounds like it." : artistOf(row);
   $("tags").replaceChildren();
   $("chosen-links").replaceChildren();
   if (row < 0) return;

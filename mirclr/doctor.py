@@ -46,6 +46,8 @@ WITHOUT_EXTRA = {
     "onnx": "encoders cannot be exported with `mirclr export`",
     "onnxruntime": "exported encoders are not compared with torch",
     "optuna": "settings cannot be searched with `mirclr tune`",
+    "mirdata": "collections are read from their published files, not through mirdata's loaders",
+    "umap-learn": "embeddings are drawn by PCA and t-SNE alone, without UMAP",
 }
 
 

@@ -40,10 +40,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_wheel_holds_every_module_and_the_licence(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_every_template_and_the_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
-    assert modules - names == set()
+    needed = {str(path.relative_to(ROOT)) for kind in ("*.py", "*.j2") for path in PACKAGE.rglob(kind)}
+    assert "mirclr/plots/report.html.j2" in needed
+    assert needed - names == set()
     assert [name for name in names if name.endswith("/LICENSE")]
     assert not [name for name in names if name.startswith("tests")]
 

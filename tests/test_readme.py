@@ -36,10 +36,12 @@ def commands() -> list[str]:
 WRITTEN = (
     "run/encoder/encoder.safetensors",
     "card/report.json",
+    "card/report.html",
     "style-card/report.csv",
     "library.db",
     "list.m3u8",
     "vectors.npz",
+    "vectors.png",
     "mine/recipe.json",
     "mine/card/report.json",
     "mine/list.m3u8",
@@ -49,7 +51,7 @@ WRITTEN = (
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder, also the current one, with a small ~/Music in it; one track is Miles Davis - So What."""
-    finish(make_collection(tmp_path / "Music", artists=10, tracks=2, seconds=5, workers=1))
+    finish(make_collection(tmp_path / "Music", artists=10, tracks=2, seconds=5, truth=True, workers=1))
     tags = mutagen.File(min((tmp_path / "Music").rglob("*.flac")))
     tags.update({"artist": "Miles Davis", "title": "So What"})
     tags.save()

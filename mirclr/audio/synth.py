@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mirclr.audio.synth_band import PARTS, band_of, perform
-from mirclr.audio.synth_events import Chord, Section
+from mirclr.audio.synth_events import Chord, Hit, Note, Section
 from mirclr.audio.synth_score import compose
 from mirclr.audio.synth_styles import STYLES
 from mirclr.audio.synth_theory import KEYS
@@ -52,8 +52,10 @@ class Song:
 class Rendered:
     """A song as sound, and the truth about it.
 
-    `samples` `(T,)` float32 at `sample_rate` Hz, peak 0.89; `beats` and `downbeats` `(K,)` in seconds; `chords` and
-    `sections` with their times in seconds.
+    `samples` `(T,)` float32 at `sample_rate` Hz, peak 0.89; `beats` and `downbeats` `(K,)` in seconds; `chords`,
+    `sections` and the pitched `notes` and drum `hits` of the parts that play with their times in seconds.
+
+    A note begins where its player strikes, bows or blows it; a bowed one is at its full level up to 80 ms later.
     """
 
     samples: np.ndarray
@@ -62,6 +64,8 @@ class Rendered:
     downbeats: np.ndarray
     chords: tuple[Chord, ...]
     sections: tuple[Section, ...]
+    notes: tuple[Note, ...]
+    hits: tuple[Hit, ...]
 
 
 def render(song: Song, sample_rate: int = 22_050, *, parts: Sequence[str] = PARTS) -> Rendered:
@@ -74,4 +78,14 @@ def render(song: Song, sample_rate: int = 22_050, *, parts: Sequence[str] = PART
     score = compose(song.style, song.key, song.tempo, song.seed, song.duration)
     count = round(song.duration * sample_rate)
     samples = perform(score, band_of(song.artist), song.seed, sample_rate, count, parts=parts)
-    return Rendered(samples, sample_rate, score.beats, score.downbeats, tuple(score.chords), tuple(score.sections))
+    lines = {"bass": score.bass, "chords": score.comp, "lead": score.lead}
+    return Rendered(
+        samples,
+        sample_rate,
+        score.beats,
+        score.downbeats,
+        tuple(score.chords),
+        tuple(score.sections),
+        tuple(sorted(note for part, notes in lines.items() if part in parts for note in notes)),
+        tuple(score.hits) if "drums" in parts else (),
+    )

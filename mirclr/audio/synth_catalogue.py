@@ -15,6 +15,7 @@ import pandas as pd
 import soundfile
 from mutagen import id3
 
+from mirclr.audio.annotations import KINDS, truth_of, write_annotation
 from mirclr.audio.processes import Lost, cores, in_processes
 from mirclr.audio.synth import KEYS, STYLES, Song, render
 from mirclr.errors import AudioError, UsageError
@@ -164,14 +165,23 @@ def _tag(path: Path, tags: dict[str, str]) -> None:
     file.save()
 
 
-def _write(file: _File, folder: Path, sample_rate: int) -> None:
-    """Render, write and tag one file, atomically."""
+def _write(file: _File, folder: Path, sample_rate: int, truth: bool) -> None:
+    """Render, write and tag one file, atomically; with `truth` what is known of it first."""
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".new {target.name}")
-    soundfile.write(new, render(file.song, sample_rate).samples, sample_rate, format=FORMATS[target.suffix[1:]])
+    rendered = render(file.song, sample_rate)
+    soundfile.write(new, rendered.samples, sample_rate, format=FORMATS[target.suffix[1:]])
     _tag(new, file.tags)
+    if truth:
+        for kind, table in truth_of(rendered).items():
+            write_annotation(folder / _truth_path(file.path, kind), kind, table)
     os.replace(new, target)
+
+
+def _truth_path(path: str, kind: str) -> str:
+    """Where what is known of a track is written: not among the music."""
+    return f"truth/{path.rpartition('.')[0]}.{kind}.csv"
 
 
 def _each(function: Callable[[_File], None], files: list[_File], workers: int) -> Iterator[None]:
@@ -191,26 +201,30 @@ def write_songs(
     *,
     sample_rate: int = 22_050,
     format: str = "flac",
+    truth: bool = False,
     workers: int | None = None,
 ) -> Work[pd.DataFrame]:
     """Write songs as tagged files `artist/album/NN title` and `labels.csv`, a labelled table, beside them.
 
     The table has `path` (relative to `folder`), `label` (the style), `artist`, `album`, `title`, `tempo`, `key`,
     `seed`, `duration`, and is what the work returns. It is written last: where it is, all files are. In flac and wav
-    the same songs give the same bytes. `workers` processes (None: one a core).
+    the same songs give the same bytes. With `truth` the exact beats, onsets, notes and sections of every track are
+    written below `truth/` (mirclr.audio.annotations), and columns of those names say where. `workers` processes (None:
+    one a core).
 
     Raises UsageError on an unknown format.
     """
     if format not in FORMATS:
         raise UsageError(f"cannot write {format!r}; known: {', '.join(FORMATS)}")
     folder, files = Path(folder), _files(songs, format)
-    write = partial(_write, folder=folder, sample_rate=sample_rate)
+    write = partial(_write, folder=folder, sample_rate=sample_rate, truth=truth)
     for done, _ in enumerate(_each(write, files, workers or cores()), 1):
         yield Progress("synth", done, len(files))
     table = pd.DataFrame(
         [
             {"path": f.path, "label": s.style, "artist": s.artist, "album": f.tags["album"], "title": f.tags["title"]}
             | {"tempo": s.tempo, "key": s.key, "seed": s.seed, "duration": s.duration}
+            | ({kind: _truth_path(f.path, kind) for kind in KINDS} if truth else {})
             for f, s in ((f, f.song) for f in files)
         ]
     )
@@ -238,6 +252,7 @@ def make_collection(
     independent: Collection[str] = (),
     sample_rate: int = 22_050,
     format: str = "flac",
+    truth: bool = False,
     workers: int | None = None,
 ) -> Work[pd.DataFrame]:
     """A catalogue and its files in one step: `artists` bands with `tracks` each of `seconds`. See `catalogue`.
@@ -248,4 +263,5 @@ def make_collection(
         songs = catalogue(artists, tracks, seed, independent=independent, duration=seconds)
     except ValueError as error:
         raise UsageError(f"synth: {error}") from error
-    return (yield from write_songs(folder, songs, sample_rate=sample_rate, format=format, workers=workers))
+    work = write_songs(folder, songs, sample_rate=sample_rate, format=format, truth=truth, workers=workers)
+    return (yield from work)

@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from mirclr.audio.manifest import Verdict, is_manifest, read_manifest
 from mirclr.errors import UsageError
 
 Row = dict[str, str]
 
 
 def list_rows(roots: Sequence[Path]) -> tuple[list[Path], list[Row]]:
-    """All files under `roots` (folders or files), absolute, sorted by name; rows of path, reason, detail for the rest.
+    """All files under `roots` (folders, files, or manifests of `mirclr.audio.manifest`, which stand for the files they
+    keep), absolute, sorted by name; rows of path, reason, detail for the rest.
 
     A folder is entered once however many links lead to it. A link to a folder that was entered elsewhere is passed
     over, nothing is lost by it; one that leads back to a folder it lies in is told as `symlink_loop`. No file is
@@ -44,12 +46,21 @@ class _Walk:
 
     def start(self, root: str) -> None:
         try:
-            self._sort_in(root, os.stat(root))
+            place = os.stat(root)
+            if stat.S_ISREG(place.st_mode) and is_manifest(root):
+                for verdict in read_manifest(Path(root)):
+                    self._keep(verdict)
+            else:
+                self._sort_in(root, place)
         except FileNotFoundError as error:
             raise UsageError(f"{root}: no such folder or file") from error
         except OSError as error:
             self._note(root, "unreadable", error.strerror or str(error))
         self._enter_all()
+
+    def _keep(self, verdict: Verdict) -> None:
+        if verdict.keep:
+            self._look_at(verdict.path)
 
     def follow_links(self) -> None:
         while self.links:

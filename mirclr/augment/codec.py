@@ -67,6 +67,7 @@ class Codec(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre",)
     differentiable: ClassVar[bool] = False
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_compression", "max_compression"),)
+    draws: ClassVar[int] = 2
 
     kind: str = option("any", "any draws one of the two", choices=("any", *FORMATS))
     min_compression: float = option(0.5, "MP3 of 80 kbit/s at 16 kHz: transparent to most", low=0, high=0.99)
@@ -79,10 +80,6 @@ class Codec(Effect):
             known = ", ".join(map(str, MP3_RATES))
             problems = [f"sample_rate must be one of {known} for MP3, got {self.sample_rate}; kind 'ogg' takes any"]
         return problems
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         ogg = u[:, 0] < 0.5 if self.kind == "any" else np.full(len(u), self.kind == "ogg")

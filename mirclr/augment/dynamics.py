@@ -75,6 +75,7 @@ class Compressor(Effect):
         ("min_attack_s", "max_attack_s"),
         ("min_release_s", "max_release_s"),
     )
+    draws: ClassVar[int] = 4
 
     min_threshold_db: float = option(-40.0, "of full scale: nearly everything is compressed", low=-100, high=0)
     max_threshold_db: float = option(-12.0, "of full scale: only the peaks", low=-100, high=0)
@@ -86,10 +87,6 @@ class Compressor(Effect):
     max_release_s: float = option(0.5, "a beat at 120 a minute; longer is a volume knob", low=0.001, high=10)
     knee_db: float = option(6.0, "wide enough that the onset is not heard; 0 is a hard knee", low=0, high=40)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 4
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {
@@ -127,14 +124,11 @@ class Clip(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre",)
     neutral: ClassVar[Mapping[str, float]] = {"below_db": 0.0, "soft": 0.0}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_db", "max_db"),)
+    draws: ClassVar[int] = 2
 
     kind: str = option("any", "any draws one of the two", choices=("any", "hard", "soft"))
     min_db: float = option(3.0, "a few peaks of a mix: heard by few", low=0, high=60)
     max_db: float = option(15.0, "about the crest factor of a mix: a fuzz box", low=0, high=60)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         below = self.min_db + u[:, 0] * (self.max_db - self.min_db)

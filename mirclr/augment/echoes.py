@@ -42,6 +42,7 @@ class Delay(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "content")
     neutral: ClassVar[Mapping[str, float]] = {"feedback_db": -math.inf}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_s", "max_s"), ("min_db", "max_db"))
+    draws: ClassVar[int] = 2
 
     min_s: float = option(0.06, "a slap-back; sooner is heard as a comb filter", low=0.001, high=10)
     max_s: float = option(0.6, "a beat at 100 a minute", low=0.001, high=10)
@@ -49,10 +50,6 @@ class Delay(Effect):
     max_db: float = option(-4.0, "each echo against the one before: dub", low=-60, high=0)
     echoes: int = option(6, "24 dB down at the loudest setting", low=1, high=64)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {
@@ -88,6 +85,7 @@ class Reverb(Effect):
         ("min_rt60_s", "max_rt60_s"),
         ("min_direct_db", "max_direct_db"),
     )
+    draws: ClassVar[int] = 4
 
     min_rt60_s: float = option(0.2, "a furnished room", low=0.01, high=20)
     max_rt60_s: float = option(2.0, "a concert hall; a church has 5", low=0.01, high=20)
@@ -95,10 +93,6 @@ class Reverb(Effect):
     max_direct_db: float = option(15.0, "an ear near the loudspeaker", low=-30, high=60)
     max_pre_delay_s: float = option(0.04, "the nearest wall 7 m away; later is an echo", low=0, high=1)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 4
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {

@@ -70,15 +70,12 @@ class LowPass(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "loudness")
     neutral: ClassVar[Mapping[str, float]] = {"cutoff_hz": 1e30}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_hz", "highest_hz"),)
+    draws: ClassVar[int] = 2
 
     lowest_hz: float = option(1500.0, "a cheap radio; melody and words survive", low=20, high=96_000)
     highest_hz: float = option(7500.0, "just audible", low=20, high=96_000)
     max_order: int = option(8, EIGHTH, low=1, high=16)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         cutoff = log_uniform(u[:, 0], self.lowest_hz, self.highest_hz)
@@ -99,15 +96,12 @@ class HighPass(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "loudness")
     neutral: ClassVar[Mapping[str, float]] = {"cutoff_hz": 1e-12}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_hz", "highest_hz"),)
+    draws: ClassVar[int] = 2
 
     lowest_hz: float = option(40.0, "a rumble filter", low=10, high=96_000)
     highest_hz: float = option(500.0, "a phone's speaker", low=10, high=96_000)
     max_order: int = option(8, EIGHTH, low=1, high=16)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         cutoff = log_uniform(u[:, 0], self.lowest_hz, self.highest_hz)
@@ -128,6 +122,7 @@ class BandPass(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "loudness")
     neutral: ClassVar[Mapping[str, float]] = {"low_hz": 1e-12, "high_hz": 1e30}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_hz", "highest_hz"), ("min_octaves", "max_octaves"))
+    draws: ClassVar[int] = 3
 
     lowest_hz: float = option(300.0, "lowest centre: the middle of a bass voice's partials", low=20, high=96_000)
     highest_hz: float = option(3000.0, "highest centre: where the ear is keenest", low=20, high=96_000)
@@ -135,10 +130,6 @@ class BandPass(Effect):
     max_octaves: float = option(5.0, "barely a filter", low=0.1, high=10)
     max_order: int = option(8, EIGHTH, low=1, high=16)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 3
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         centre = log_uniform(u[:, 0], self.lowest_hz, self.highest_hz)

@@ -51,12 +51,9 @@ class BackgroundMix(Effect):
     changes: ClassVar[tuple[str, ...]] = ("content",)
     neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
     mixes: ClassVar[bool] = True
+    draws: ClassVar[int] = 1
 
     max_share: float = option(0.4, "the power share of BYOL-A: the item stays the louder one", low=0, high=0.5)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"share": u[:, 0] * self.max_share}
@@ -75,13 +72,10 @@ class WaveMix(Effect):
     neutral: ClassVar[Mapping[str, float]] = {"snr_db": math.inf}
     mixes: ClassVar[bool] = True
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_snr_db", "max_snr_db"),)
+    draws: ClassVar[int] = 1
 
     min_snr_db: float = option(2.0, "the item stays the louder one, as with a share of 0.4", low=-20, high=100)
     max_snr_db: float = option(20.0, "a neighbour's radio", low=-20, high=100)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"snr_db": self.min_snr_db + u[:, 0] * (self.max_snr_db - self.min_snr_db)}

@@ -29,12 +29,9 @@ class TimeShift(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("order",)
     neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
+    draws: ClassVar[int] = 1
 
     max_share: float = option(0.5, "of the item's length, either way: every place of the circle", low=0, high=0.5)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"share": symmetric(u[:, 0], self.max_share)}
@@ -54,10 +51,7 @@ class Reverse(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("order", "timbre")
     neutral: ClassVar[Mapping[str, float]] = {"direction": 1.0}
-
-    @property
-    def draws(self) -> int:
-        return 0
+    draws: ClassVar[int] = 0
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"direction": np.full(len(u), -1.0)}
@@ -78,12 +72,9 @@ class PhaseRotation(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("phase",)
     neutral: ClassVar[Mapping[str, float]] = {"degrees": 0.0}
+    draws: ClassVar[int] = 1
 
     max_degrees: float = option(180.0, "the whole circle", low=0, high=180)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"degrees": symmetric(u[:, 0], self.max_degrees)}

@@ -35,12 +35,9 @@ class Speed(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("tempo", "key", "pitch", "timbre")
     neutral: ClassVar[Mapping[str, float]] = {"rate": 1.0}
+    draws: ClassVar[int] = 1
 
     max_rate: float = option(1.08, "rates log-uniform in 1/1.08..1.08: the slider of a turntable", low=1, high=2)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"rate": log_symmetric(u[:, 0], self.max_rate)}
@@ -57,13 +54,10 @@ class TimeStretch(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("tempo", "phase")
     neutral: ClassVar[Mapping[str, float]] = {"rate": 1.0}
+    draws: ClassVar[int] = 1
 
     max_rate: float = option(1.2, "log-uniform in 1/1.2..1.2: further, a vocoder smears drums", low=1, high=2)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"rate": log_symmetric(u[:, 0], self.max_rate)}
@@ -84,13 +78,10 @@ class PitchShift(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("key", "pitch", "timbre", "phase")
     neutral: ClassVar[Mapping[str, float]] = {"semitones": 0.0}
+    draws: ClassVar[int] = 1
 
     max_semitones: float = option(2.0, "what singers transpose by; further, voices become others", low=0, high=12)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"semitones": symmetric(u[:, 0], self.max_semitones)}
@@ -117,14 +108,11 @@ class Resample(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre",)
     neutral: ClassVar[Mapping[str, float]] = {"rate_hz": 1e30}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_hz", "highest_hz"),)
+    draws: ClassVar[int] = 1
 
     lowest_hz: float = option(4000.0, "toys; a telephone has 8000", low=100, high=192_000)
     highest_hz: float = option(12_000.0, "early web audio had 11025", low=100, high=192_000)
     sample_rate: int = option(16_000, RATE, low=1000, high=384_000)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"rate_hz": log_uniform(u[:, 0], self.lowest_hz, self.highest_hz)}

@@ -44,6 +44,7 @@ class ResizeCrop(Effect):
     changes: ClassVar[tuple[str, ...]] = ("tempo", "key", "pitch", "timbre", "content")
     neutral: ClassVar[Mapping[str, float]] = {"height": 1.0, "bottom": 0.0, "width": 1.0, "left": 0.0}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_height", "max_height"), ("min_width", "max_width"))
+    draws: ClassVar[int] = 4
 
     min_height: float = option(0.6, "of the bins, as published", low=0.1, high=2)
     max_height: float = option(1.5, "as published; what exceeds the canvas is the whole canvas", low=0.1, high=2)
@@ -52,10 +53,6 @@ class ResizeCrop(Effect):
     canvas_height: float = option(1.0, "as published: there is no sound beyond the mel axis", low=1, high=2)
     canvas_width: float = option(1.5, "as published: a slower item may start late and end early", low=1, high=2)
     fill: str = option("mean", "beyond the item; the floor is silence", choices=("mean", "floor"))
-
-    @property
-    def draws(self) -> int:
-        return 4
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         height, bottom = _area(u[:, :2], self.min_height, self.max_height, self.canvas_height)

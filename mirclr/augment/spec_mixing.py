@@ -33,13 +33,10 @@ class SpecMixup(Effect):
     neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
     mixes: ClassVar[bool] = True
     mixes_labels: ClassVar[bool] = True
+    draws: ClassVar[int] = 1
 
     max_share: float = option(0.5, "the item stays the larger part, also where nothing is labelled", low=0, high=0.5)
     alpha: float = option(1.0, "every share equally likely; the published 0.2 mostly mixes little", low=0.05, high=10)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         below = betainc(self.alpha, self.alpha, self.max_share)
@@ -74,13 +71,10 @@ class CutMix(Effect):
     neutral: ClassVar[Mapping[str, float]] = {"width": 0.0}
     mixes: ClassVar[bool] = True
     mixes_labels: ClassVar[bool] = True
+    draws: ClassVar[int] = 3
 
     axis: str = option("time", "a splice: every frame is a sound that occurs", choices=("time", "frequency", "both"))
     max_share: float = option(0.5, "the item stays the larger part, also where nothing is labelled", low=0, high=1)
-
-    @property
-    def draws(self) -> int:
-        return 3
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         share = u[:, 0] * self.max_share

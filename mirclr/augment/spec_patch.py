@@ -36,14 +36,11 @@ class PatchMask(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("content",)
     neutral: ClassVar[Mapping[str, float]] = {"share": 0.0}
+    draws: ClassVar[int] = 1
 
     share: float = option(0.5, "two views see a quarter in common; Myna hides 0.9 from a transformer", low=0, high=0.95)
     bins: int = option(16, "Myna's patch; as many as the mel axis has hides whole stretches of time", low=1, high=1024)
     frames: int = option(16, "Myna's patch; its tall patches for keys are 128 by 2", low=1, high=4096)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"share": np.full(len(u), float(self.share)), "seed": (u[:, 0] * 2**32).astype(np.int64)}

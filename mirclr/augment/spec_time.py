@@ -27,12 +27,9 @@ class LinearFader(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("loudness",)
     neutral: ClassVar[Mapping[str, float]] = {"first_db": 0.0, "last_db": 0.0}
+    draws: ClassVar[int] = 2
 
     max_db: float = option(10.0, "at each end; 20 from end to end is a great crescendo", low=0, high=60)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"first_db": symmetric(u[:, 0], self.max_db), "last_db": symmetric(u[:, 1], self.max_db)}

@@ -39,13 +39,10 @@ class FrequencyWarp(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("key", "pitch", "timbre")
     neutral: ClassVar[Mapping[str, float]] = {"factor": 1.0}
+    draws: ClassVar[int] = 1
 
     max_stretch: float = option(0.1, "factors 0.9..1.1 as published; 5 of 64 bins at the corner", low=0, high=0.5)
     corner: float = option(0.8, "of the mel axis: the published 4.8 kHz of 8 kHz", low=0.1, high=0.95)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"factor": 1 + symmetric(u[:, 0], self.max_stretch)}
@@ -68,12 +65,9 @@ class TimeBend(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("tempo",)
     neutral: ClassVar[Mapping[str, float]] = {"move": 0.0}
+    draws: ClassVar[int] = 2
 
     max_move: float = option(0.1, "W as a share of the crop; the published 80 frames are 5 to 10 %", low=0, high=0.45)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         moment = self.max_move + u[:, 0] * (1 - 2 * self.max_move)

@@ -98,12 +98,9 @@ class FrequencyShift(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("key", "pitch", "timbre")
     neutral: ClassVar[Mapping[str, float]] = {"bins": 0.0}
+    draws: ClassVar[int] = 1
 
     max_bins: float = option(3.0, "about a minor third at 64 bins; more turns a voice into another", low=0, high=64)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"bins": symmetric(u[:, 0], self.max_bins)}
@@ -127,6 +124,7 @@ class TimeWarp(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("tempo",)
     neutral: ClassVar[Mapping[str, float]] = {"rate": 1.0}
+    draws: ClassVar[int] = 1
 
     max_rate: float = option(
         1.1,
@@ -134,10 +132,6 @@ class TimeWarp(Effect):
         low=1,
         high=2,
     )
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"rate": log_symmetric(u[:, 0], self.max_rate)}
@@ -157,12 +151,9 @@ class SpecGain(Effect):
     domain: ClassVar[str] = "spec"
     changes: ClassVar[tuple[str, ...]] = ("loudness",)
     neutral: ClassVar[Mapping[str, float]] = {"db": 0.0}
+    draws: ClassVar[int] = 1
 
     max_db: float = option(6.0, "what mastering differs by between releases", low=0, high=60)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"db": symmetric(u[:, 0], self.max_db)}

@@ -69,15 +69,12 @@ class SpecLowPass(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "loudness")
     neutral: ClassVar[Mapping[str, float]] = {"slope_db": 0.0}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_corner", "highest_corner"), ("min_db", "max_db"))
+    draws: ClassVar[int] = 2
 
     lowest_corner: float = option(0.5, "about 1.7 kHz at 64 bins up to 8 kHz: telephone", low=0, high=1)
     highest_corner: float = option(0.95, "just audible", low=0, high=1)
     min_db: float = option(50.0, "dB lost over the whole axis: a gentle shelf", low=0, high=1000)
     max_db: float = option(400.0, "steep as a codec's low-pass", low=0, high=1000)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         corner = self.lowest_corner + u[:, 0] * (self.highest_corner - self.lowest_corner)
@@ -96,15 +93,12 @@ class SpecHighPass(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre", "loudness")
     neutral: ClassVar[Mapping[str, float]] = {"slope_db": 0.0}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("lowest_corner", "highest_corner"), ("min_db", "max_db"))
+    draws: ClassVar[int] = 2
 
     lowest_corner: float = option(0.02, "just audible", low=0, high=1)
     highest_corner: float = option(0.2, "about 400 Hz at 64 bins up to 8 kHz: telephone", low=0, high=1)
     min_db: float = option(50.0, "dB lost over the whole axis: a gentle shelf", low=0, high=1000)
     max_db: float = option(400.0, "the bass is gone", low=0, high=1000)
-
-    @property
-    def draws(self) -> int:
-        return 2
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         corner = self.lowest_corner + u[:, 0] * (self.highest_corner - self.lowest_corner)

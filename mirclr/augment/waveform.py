@@ -49,12 +49,9 @@ class Gain(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("loudness",)
     neutral: ClassVar[Mapping[str, float]] = {"db": 0.0}
+    draws: ClassVar[int] = 1
 
     max_db: float = option(6.0, "what mastering differs by between releases", low=0, high=60)
-
-    @property
-    def draws(self) -> int:
-        return 1
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"db": symmetric(u[:, 0], self.max_db)}
@@ -71,10 +68,7 @@ class Polarity(Effect):
     domain: ClassVar[str] = "wave"
     changes: ClassVar[tuple[str, ...]] = ("phase",)
     neutral: ClassVar[Mapping[str, float]] = {"sign": 1.0}
-
-    @property
-    def draws(self) -> int:
-        return 0
+    draws: ClassVar[int] = 0
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         return {"sign": np.full(len(u), -1.0)}
@@ -124,14 +118,11 @@ class Noise(Effect):
     changes: ClassVar[tuple[str, ...]] = ("timbre",)
     neutral: ClassVar[Mapping[str, float]] = {"snr_db": math.inf}
     ordered: ClassVar[tuple[tuple[str, str], ...]] = (("min_snr_db", "max_snr_db"),)
+    draws: ClassVar[int] = 3
 
     colour: str = option("any", "any draws one of the five", choices=("any", *COLOURS))
     min_snr_db: float = option(10.0, "clearly audible; lower hides quiet instruments", low=-20, high=100)
     max_snr_db: float = option(40.0, "just audible, a good cassette", low=-20, high=100)
-
-    @property
-    def draws(self) -> int:
-        return 3
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         exponents = np.array(list(COLOURS.values()) if self.colour == "any" else [COLOURS[self.colour]])

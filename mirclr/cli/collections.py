@@ -21,6 +21,11 @@ datasets_option = click.option(
     type=click.Path(path_type=Path),
     help="A datasets.yaml of your own. Default: $MIRCLR_DATASETS, or the one in the current folder.",
 )
+task_option = click.option(
+    "--task",
+    type=click.Choice(["multiclass", "regression", "key", "tempo", "onsets", "beats", "notes"]),
+    help="What the labels of your own table, or of --label, are. Default: multiclass.",
+)
 allow_leak_option = click.option(
     "--allow-leak",
     "allow",
@@ -33,7 +38,7 @@ allow_leak_option = click.option(
 def _labels(found: Declared) -> list[str]:
     """The labels a declaration fixes; empty when they are those found in the table or the folders."""
     entry = found.entry
-    if entry.vocabulary is None and entry.table is not None and (entry.task != "multiclass"):
+    if entry.vocabulary is None and entry.table is not None and (entry.task in ("multilabel", "regression", "tempo")):
         return [] if entry.table.separator else list(entry.table.labels)
     return list(entry.vocabulary or ())
 
@@ -87,6 +92,7 @@ def list_(registry: Path | None, as_json: bool) -> int:
 @click.argument("dataset")
 @datasets_option
 @click.option("--label", help="Another label column of a table.")
+@task_option
 @click.option("--split", help="A split by name, or the column to split a table of your own by.")
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws seeded folds.")
@@ -98,7 +104,8 @@ def check(dataset: str, allow: tuple[str, ...], workers: int | None, as_json: bo
     """Compare DATASET on disk with what it should be: counts, missing and invalid files, leaks, splits.
 
     DATASET is a name in datasets.yaml, a folder per label, or a csv. Exit code 0: complete and clean; 3: files are
-    missing or invalid, each listed; 1: so many are missing, or so much leaks, that it would not be evaluated.
+    missing or invalid, each listed, and it is evaluated only with --allow-partial; 1: so many are missing, or so much
+    leaks, that nothing is trained on it either.
     """
     from mirclr.datasets.check import check_collection
     from mirclr.datasets.leakage import allowed_kinds
@@ -117,7 +124,7 @@ def _report(findings: Findings) -> dict[str, Any]:
     return {
         "name": found.name,
         "root": str(found.root),
-        "task": found.task,
+        "task": found.kind,
         "licence": found.licence,
         "citation": found.citation,
         "tracks": len(found.tracks),
@@ -141,7 +148,7 @@ def _show(findings: Findings) -> None:
     from mirclr.audio.reasons import FLAGS
 
     found = findings.collection
-    face.say(f"{found.name}: {found.task}, {len(found.tracks)} tracks under {printable(found.root)}")
+    face.say(f"{found.name}: {found.kind}, {len(found.tracks)} tracks under {printable(found.root)}")
     face.say(f"licence: {found.licence}")
     face.show_table(findings.label_rows(), ["label", "declared", "listed", "on_disk", "invalid"], "labels")
     click.echo()
@@ -165,7 +172,7 @@ def _verdict(findings: Findings, allowed: set[str]) -> int:
         face.say(f"{'allowed leak' if leak.kind in allowed else 'leak'}: {leak}")
     share = len(gone) / (len(gone) + len(found.tracks))
     if share > MISSING_SHARE:
-        face.say(f"{share:.0%} of the listed files are missing: above {MISSING_SHARE:.0%} it is not evaluated")
+        face.say(f"{share:.0%} of the listed files are missing: above {MISSING_SHARE:.0%} nothing is trained on it")
         return 1
     if any(leak.kind not in allowed for leak in findings.leaks):
         face.say("the splits leak: it is not evaluated unless the leak is allowed by name (--allow-leak KIND)")
@@ -173,5 +180,5 @@ def _verdict(findings: Findings, allowed: set[str]) -> int:
     if findings.is_complete:
         face.say("complete: nothing missing, nothing broken, no leak that is not allowed")
         return 0
-    face.say(f"not complete, see above (exit code {face.PARTLY_DONE})")
+    face.say(f"not complete, see above: evaluated only with --allow-partial (exit code {face.PARTLY_DONE})")
     return face.PARTLY_DONE

@@ -1,4 +1,4 @@
-"""`mirclr data`: look at folders (`scan`) and at labelled collections (`list`, `check`)."""
+"""`mirclr data`: look at folders (`scan`) and at labelled collections (all the rest)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.collections import check, list_
+from mirclr.cli.curation import clean, show, split, stats
 from mirclr.units import time_text
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def data() -> None:
     """Look at folders and labelled collections."""
 
 
-data.add_command(list_)
-data.add_command(check)
+for _command in (list_, show, check, stats, split, clean):
+    data.add_command(_command)
 
 
 @data.command()

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.collections import allow_leak_option, datasets_option
+from mirclr.cli.collections import allow_leak_option, datasets_option, task_option
 from mirclr.cli.folder_card import judge_folder, refuse_label_options
+from mirclr.cli.report_page import show_card
 from mirclr.errors import UsageError
 
 if TYPE_CHECKING:
-    from mirclr.evaluation.card import Report, Row
+    from mirclr.evaluation.card import Report
 
 # The names of mirclr.evaluation.protocols.PROTOCOLS, which needs torch (a test holds them to it), and fine-tuning.
 PROTOCOLS = ("linear", "knn", "fewshot", "jukemir", "marble", "hear", "finetune")
-FURTHER = ("vectors", "protocols", "label_efficiency", "robustness", "finetune_steps")
+FURTHER = ("vectors", "previous", "protocols", "label_efficiency", "robustness", "finetune_steps")
 
 
 @click.command()
@@ -57,13 +58,18 @@ FURTHER = ("vectors", "protocols", "label_efficiency", "robustness", "finetune_s
     help="Folder for report.json, tables and figures. Default: evaluation/DATASET in the first run folder.",
 )
 @click.option("--label", help="Another label column of a table.")
+@task_option
 @click.option("--split", help="A split by name, or the column to split a table of your own by.")
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Folds, bootstrap, untrained twins.")
 @click.option("--random-seeds", type=click.IntRange(1), default=3, show_default=True, help="Untrained twins.")
 @click.option("--unlabelled", is_flag=True, help="DATASET is a folder of music: same-track and same-artist retrieval.")
+@click.option("--previous", type=click.Path(path_type=Path), help="An earlier encoder, as a rival: is this one better?")
 @datasets_option
 @allow_leak_option
+@click.option(
+    "--allow-partial", is_flag=True, help="Judge a collection of which files are missing; every output says so."
+)
 @face.json_option
 @face.command
 def evaluate(
@@ -77,12 +83,13 @@ def evaluate(
     as_json: bool,
     **how: Any,
 ) -> int:
-    """Judge encoders on DATASET beside chance, MFCC statistics and untrained twins.
+    """Judge encoders on DATASET beside chance, handcrafted vectors and untrained twins.
 
     What was embedded and answered is kept in the cache: the same command goes on where it was interrupted.
 
-    DATASET is a name in datasets.yaml, a folder per label, or a csv. Exit codes: 0 done, 1 error, 2 usage, 3 done but
-    files were left out of every row (listed).
+    DATASET is a name in datasets.yaml, a folder per label, or a csv. The whole card goes to stdout, and as a page to
+    report.html. Exit codes: 0 done, 1 error (also: a collection that leaks or is not whole), 2 usage, 3 done but files
+    were left out of every row (listed).
     """
     further = {name: how.pop(name) for name in FURTHER}
     _refuse_contradictions(encoders, unlabelled, further)
@@ -96,8 +103,7 @@ def evaluate(
     if as_json:
         face.show_json({**report.to_json(), "files": [str(path) for path in paths]})
     else:
-        face.show_table([card_row(report, row) for row in report.rows], card_columns(report), report.collection)
-        _show_sections(report)
+        show_card(report)
     _tell(report, folder)
     return face.list_quarantine(left_out(report))
 
@@ -133,7 +139,15 @@ def _judged(
         robustness=further["robustness"],
         seed=seed,
     )
-    work = evaluate_runs(collection, encoders, vectors=vectors, exams=exams, random_seeds=random_seeds, seed=seed)
+    work = evaluate_runs(
+        collection,
+        encoders,
+        vectors=vectors,
+        exams=exams,
+        previous=further["previous"],
+        random_seeds=random_seeds,
+        seed=seed,
+    )
     report = face.show_work(work)
     if "finetune" in protocols:
         from mirclr.config import BudgetConfig
@@ -167,56 +181,14 @@ def _write(report: Report, encoders: tuple[Path, ...], folder: Path) -> list[Pat
 
     runs = {run.resolve().name: run for path in encoders if (run := run_folder(path))}
     curves = [draw_run(runs[name], folder / f"curves-{stem}.png") for name, stem in file_stems(list(runs)).items()]
-    return [*write_report(report, folder), *draw_report(report, folder), *(path for path in curves if path)]
-
-
-def card_columns(report: Report) -> list[str]:
-    """The columns on screen: the measures people compare; every other one is in the files."""
-    from mirclr.evaluation.verdict import SPOKEN
-
-    shown = ("balanced_accuracy", "top3_accuracy", "macro_f1", "roc_auc", "pr_auc", "mae")
-    linear = [f"linear.{name}" for name in shown]
-    keys = [report.main, *linear, report.main.replace("linear", "knn")]
-    keys += [key for key in report.measures if key.endswith(report.main.removeprefix("linear")) and key not in keys]
-    keys += ["retrieval.artist_r1", "retrieval.artist_map", "retrieval.label_p10"]
-    named = {key: SPOKEN[key.partition(".")[2]][0] for key in dict.fromkeys(keys) if key in report.measures}
-    return ["row", *(_column(key, text) for key, text in named.items())]
-
-
-def _column(key: str, spoken: str) -> str:
-    """The heading of a measure: the linear probe goes without saying, retrieval has no probe."""
-    probe = key.partition(".")[0]
-    return spoken if probe in ("linear", "retrieval") else f"{spoken} ({'kNN' if probe == 'knn' else probe})"
-
-
-def card_row(report: Report, row: Row) -> dict[str, str]:
-    """One row as text: `66.0 % ± 1.2 (60.1 to 71.8)`; ± is the deviation over seeds, the rest the interval."""
-    from mirclr.evaluation.verdict import SPOKEN, spread_text, value_text
-
-    out = {"row": row.name}
-    for key, m in row.judged.measures.items():
-        column = _column(key, SPOKEN[key.partition(".")[2]][0])
-        spread = f" ± {spread_text(key, row.spread[key])}" if key in row.spread else ""
-        wide = key in (report.main, "retrieval.artist_r1") and row.kind != "chance"
-        ends = f" ({spread_text(key, m.low)} to {spread_text(key, m.high)})" if wide else ""
-        out[column] = f"{value_text(key, m.value)}{spread}{ends}"
-    return out
-
-
-def _show_sections(report: Report) -> None:
-    """Every further table, shares to three digits; intervals and settings are in the files."""
-    for section in report.sections:
-        if section.kind is None:
-            continue
-        shown = [c for c in section.columns if not c.endswith((" low", " high"))]
-        rows = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
-        cells = [{c: f"{v:.3f}" if isinstance(v := row[c], float) else v for c in shown} for row in rows]
-        click.echo()
-        face.show_table(cells, shown, section.title)
+    drawn = [path for path in curves if path]
+    return [*write_report(report, folder), *drawn, *draw_report(report, folder, drawn)]
 
 
 def _tell(report: Report, folder: Path) -> None:
     """What the numbers say, what a reader must know, and where everything is."""
+    for caution in report.about.cautions:
+        face.say(f"NO BENCHMARK: {caution}")
     for line in report.sentences:
         face.say(line)
     for row in report.rows:
@@ -224,4 +196,4 @@ def _tell(report: Report, folder: Path) -> None:
             face.say(f"note: {row.name}: {note}")
     for note in report.notes:
         face.say(f"note: {note}")
-    face.say(f"report: {folder / 'report.json'} (tables and figures beside it)")
+    face.say(f"report: {folder / 'report.html'} (report.json, tables and figures beside it)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.collections import allow_leak_option, datasets_option
+from mirclr.cli.collections import allow_leak_option, datasets_option, task_option
 from mirclr.cli.settings import given_budget, resolved
 from mirclr.training.finetune_config import FinetuneConfig
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--adapt", metavar="coral|mmd", help="How to align with --target. Needs it.")
 @click.option("--split", help="A split by name, or a rule for its first. Default: the first there is.")
 @click.option("--label", help="Another label column of a table.")
+@task_option
 @click.option("--folds", type=click.IntRange(2, 50), help="How many seeded folds. Default: as declared, else 5.")
 @click.option("--minutes", type=float, help="Wall-clock budget of training; decoding comes before it. Default 5.")
 @click.option("--steps", type=int, help="Number of optimiser steps, in place of --minutes; repeats bit for bit on CPU.")
@@ -53,6 +54,7 @@ def finetune(
     resume: bool,
     as_json: bool,
     label: str | None,
+    task: str | None,
     folds: int | None,
     registry: Path | None,
     allow: tuple[str, ...],
@@ -71,7 +73,7 @@ def finetune(
     # Kept in config.json: the same file from wherever the run is resumed.
     given |= {name: given[name].absolute() for name in ("encoder", "key_map", "target") if name in given}
     settings = resolved(FinetuneConfig, config, sets, given, run if resume else None, partial(_aligned, adapt))
-    reading = {"label": label, "folds": folds, "registry": registry, "allow": allow}
+    reading = {"label": label, "task": task, "folds": folds, "registry": registry, "allow": allow}
     return _finetune(load_for_split(dataset, settings.split, **reading), run, settings, resume, as_json)
 
 
@@ -89,7 +91,7 @@ def _finetune(collection: Any, run: Path, settings: FinetuneConfig, resume: bool
 
     done = face.show_work(tune(collection, settings, run, resume))
     p = done.predictions
-    scores = score_held_out(p.task, p.truth, p.scores, p.groups)
+    scores = score_held_out(p.task, p.truth, p.scores, p.groups, values=p.values)
     scores.write(run / "test.json")
     _tell(run, done)
     if as_json:

@@ -17,11 +17,12 @@ def judge_folder(music: Path, encoder: Path, output: Path, *, seed: int, random_
     from mirclr.audio.scan import scan
     from mirclr.evaluation.folder import evaluate_folder, write_folder_report
     from mirclr.features.encoder_file import load_encoder
+    from mirclr.plots.report import draw_folder_report
 
     extractor = load_encoder(encoder)
     found = face.show_work(scan(music))
     report = face.show_work(evaluate_folder(found.tracks, extractor, random_seeds=random_seeds, seed=seed))
-    paths = write_folder_report(report, output)
+    paths = [*write_folder_report(report, output), *draw_folder_report(report, output, music.resolve().name)]
     if as_json:
         face.show_json({**report.to_json(), "files": [str(path) for path in paths]})
     else:
@@ -29,7 +30,7 @@ def judge_folder(music: Path, encoder: Path, output: Path, *, seed: int, random_
         face.show_table(card, list(card[0]), music.name)
     for line in (*report.sentences, *(f"note: {note}" for row in report.rows for note in row.notes)):
         face.say(line)
-    face.say(f"report: {paths[-1]}")
+    face.say(f"report: {paths[-1]} (report.json and tables beside it)")
     bad = pd.concat([found.quarantine, report.quarantine])
     return face.list_quarantine([{str(k): v for k, v in row.items()} for row in bad.to_dict("records")])
 

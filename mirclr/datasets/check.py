@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pandas as pd
 from mirclr.audio.scan import ScanResult, quarantine_table, scan_files
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.leakage import Leak, audit
+from mirclr.datasets.partial import differences
+from mirclr.datasets.splits import Split
 from mirclr.datasets.targets import per_label
 from mirclr.reports import Work
 
@@ -20,8 +22,9 @@ from mirclr.reports import Work
 @dataclass(frozen=True, eq=False)
 class Findings:
     """A collection as found, its tracks with their `audio_id`. `invalid`: columns path, reason, detail, one row a file
-    that is there and is no sound. `leaks`: all of them, allowed or not. `differences`: sentences on counts that are
-    not the declared ones. `flags`: how many files are silent, clipped, ... (`mirclr.audio.reasons.FLAGS`)."""
+    that is there and is no sound. `leaks`: all of them, allowed or not. `differences`: sentences on counts and
+    annotation files that are not the declared ones. `flags`: how many files are silent, clipped, ...
+    (`mirclr.audio.reasons.FLAGS`)."""
 
     collection: Collection
     invalid: pd.DataFrame
@@ -51,11 +54,16 @@ class Findings:
 
     def split_rows(self) -> list[dict[str, object]]:
         """Per split and part: `tracks`, `artists` (an unknown artist counts as one), `labels` that occur in it."""
-        return list(_split_rows(self.collection))
+        return split_rows(self.collection)
 
 
-def _split_rows(collection: Collection) -> Iterator[dict[str, object]]:
-    for split in collection.splits:
+def split_rows(collection: Collection, splits: Sequence[Split] | None = None) -> list[dict[str, object]]:
+    """Per split (default: the collection's) and part: `tracks`, `artists`, `labels`; see `Findings.split_rows`."""
+    return list(_split_rows(collection, collection.splits if splits is None else splits))
+
+
+def _split_rows(collection: Collection, splits: Sequence[Split]) -> Iterator[dict[str, object]]:
+    for split in splits:
         for part, rows in split.parts.items():
             counts = per_label(collection.targets[rows], collection.task, len(collection.vocabulary))
             artists = len(np.unique(collection.groups[rows]))
@@ -72,20 +80,10 @@ def _invalid(collection: Collection, scanned: ScanResult) -> pd.DataFrame:
     return pd.concat([scanned.quarantine, quarantine_table(rows)], ignore_index=True)
 
 
-def _differences(collection: Collection) -> tuple[str, ...]:
-    """Declared counts that this copy does not have."""
-    declared, count = collection.expected, len(collection.tracks)
-    out = [f"{count} tracks here, {declared.tracks} declared"] if declared.tracks not in (None, count) else []
-    found = per_label(collection.targets, collection.task, len(collection.vocabulary))
-    here = dict(zip(collection.vocabulary, found.tolist(), strict=True))
-    lacking = [(label, n) for label, n in declared.labels.items() if here.get(label, 0) != n]
-    return (*out, *(f"{label}: {here.get(label, 0)} here, {n} declared" for label, n in lacking))
-
-
 def check_collection(collection: Collection, workers: int | None = None) -> Work[Findings]:
     """Hear every file of a collection (as `mirclr.audio.scan` does, in `workers` processes) and audit its splits, now
     also for recordings that are the same sound in other bytes."""
     scanned = yield from scan_files([Path(path) for path in collection.tracks["path"]], workers=workers)
     heard = collection.with_audio_ids(scanned.tracks)
     flags = Counter(flag for flags in scanned.tracks["flags"] for flag in flags.split(",") if flag)
-    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), _differences(heard), dict(flags))
+    return Findings(heard, _invalid(heard, scanned), tuple(audit(heard)), differences(heard), dict(flags))

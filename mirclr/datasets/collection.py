@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from mirclr.audio.track import content_id
-from mirclr.datasets.registry import AllowedLeak, Expected, Task
+from mirclr.datasets.registry import AllowedLeak, Expected
 from mirclr.datasets.splits import Split
+from mirclr.datasets.tasks import Task, learned
 
 Answer = TypeVar("Answer")
 # What taggers write when there is no single artist. Such tracks share nothing, so each counts as its own artist.
@@ -25,19 +26,22 @@ NO_ARTIST = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """`N` labelled tracks that are on disk.
+    """`N` labelled tracks that are on disk. `kind`: what it asks for.
 
     `tracks`: columns `id` (path relative to `root`), `path` (absolute), `artist`, `album`, `title` (str or None) and
     `content` (see `content_of`). `vocabulary`: the K labels in order. `targets`: int64 `(N,)` for multiclass, float32
-    0/1 `(N, K)` for multilabel, float32 `(N, K)` for regression. `groups`: int64 `(N,)`, equal for tracks of one
-    artist; an unknown artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and
-    their reasons. `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come
-    from the declaration; `listed` (K,) counts the tracks it lists with each label, missing ones included.
-    """
+    0/1 `(N, K)` for multilabel, float32 `(N, K)` for regression; key is multiclass over `KEYS`, tempo a regression of
+    log2 of beats per minute (mirclr.datasets.tasks). `groups`: int64 `(N,)`, equal for tracks of one artist; an unknown
+    artist is one of its own. `missing`: ids listed but not on disk. `excluded`: known-bad ids and their reasons.
+    `notes`: what a reader of a result has to know. `licence`, `citation`, `expected` and `allow` come from the
+    declaration; `annotations`: for tasks of frames the columns of what is known of each track, arrays sorted by time,
+    and `targets` say which outputs occur in it at all; `listed` (K,) counts the tracks it lists with each label,
+    missing ones included. `cautions`: what was allowed although it makes a score no benchmark (leaks, a partial copy);
+    every output repeats them."""
 
     name: str
     root: Path
-    task: Task
+    kind: Task
     vocabulary: tuple[str, ...]
     tracks: pd.DataFrame
     targets: np.ndarray
@@ -51,6 +55,13 @@ class Collection:
     citation: str = ""
     expected: Expected = field(default_factory=Expected)
     allow: tuple[AllowedLeak, ...] = ()
+    cautions: tuple[str, ...] = ()
+    annotations: tuple[Mapping[str, np.ndarray], ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What a head learns of it: multiclass, multilabel or regression."""
+        return learned(self.kind)
 
     def with_audio_ids(self, scanned: pd.DataFrame) -> Collection:
         """The same collection with the column `audio_id` (hash of the decoded sound) of a scanned track table."""

@@ -10,8 +10,8 @@ import numpy as np
 from mirclr.audio.scan import list_files
 from mirclr.audio.sniff import looks_like_audio, sniff
 from mirclr.audio.tags import read_tags
+from mirclr.datasets.layouts import SPLIT_WORDS, FolderLayout
 from mirclr.datasets.listing import Listing, relative_to, track_frame
-from mirclr.datasets.registry import SPLIT_WORDS, FolderLayout
 from mirclr.errors import AudioError, DatasetError
 from mirclr.units import printable
 
@@ -29,7 +29,7 @@ def artist_from_tags(path: Path) -> str | None:
     return read_tags(path, sniffed.container, sniffed.codec).artist if sniffed.container else None
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
     """By name or by content: what promises sound and is none is for `check` to report, not to vanish here."""
     try:
         return looks_like_audio(path) or sniff(path).container is not None
@@ -60,7 +60,7 @@ def _label_folders(root: Path) -> tuple[dict[str, list[Path]], list[str]]:
     loose = 0
     for path in files:
         parts = _visible(path, root)
-        if not parts or not _is_sound(path):
+        if not parts or not is_sound(path):
             continue
         if len(parts) > 1:
             labels[parts[0]].append(path)

@@ -19,64 +19,15 @@ from pydantic import Field, StringConstraints, model_validator
 
 import mirclr
 from mirclr.config import Strict, nearest, read_yaml, validate
+from mirclr.datasets.layouts import FolderLayout, MirdataLayout, SplitRule, TableLayout, Text
+from mirclr.datasets.tasks import FRAMEWISE, Task
 from mirclr.errors import ConfigError, DatasetError
 
 FILE_NAME = "datasets.yaml"
 ENVIRONMENT = "MIRCLR_DATASETS"
 VERSION = 1
 
-# Words that name a part of a split, in a column and as folders.
-SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
-Task = Literal["multiclass", "multilabel", "regression"]
 LeakKind = Literal["artist_overlap", "duplicate_audio", "same_file"]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-class TableLayout(Strict):
-    """One row a track. `path` is relative to the collection's root; every other name is a column of `file`.
-
-    `labels`: one column for `multiclass`; for `multilabel` one column of names joined by `separator`, or several
-    columns of 0 and 1; for `regression` one column of numbers per target.
-    """
-
-    file: Text
-    path: Text = "path"
-    labels: tuple[Text, ...] = Field(min_length=1)
-    separator: str | None = Field(default=None, min_length=1)
-    artist: Text | None = None
-    album: Text | None = None
-    title: Text | None = None
-
-
-class FolderLayout(Strict):
-    """One subfolder of the root per label, sound at any depth below it; artists from the files' tags, or unknown."""
-
-    artist: Literal["tags", "none"] = "tags"
-
-
-class SplitRule(Strict):
-    """How tracks are divided; exactly one of three.
-
-    `column` of the table: the words train, valid and test make one split, any other values are folds, each the test
-    part once. `files`: lists, one path a line, for train, test and if published valid. `folds`: that many seeded
-    folds of whole artists.
-    """
-
-    column: Text | None = None
-    files: dict[Literal["train", "valid", "test"], Text] | None = None
-    folds: int | None = Field(default=None, ge=2, le=50)
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> SplitRule:
-        if sum(rule is not None for rule in (self.column, self.files, self.folds)) != 1:
-            raise ValueError("give exactly one of column, files and folds")
-        if self.files is not None and not {"train", "test"} <= set(self.files):
-            raise ValueError("files needs at least train and test")
-        return self
 
 
 class AllowedLeak(Strict):
@@ -87,18 +38,22 @@ class AllowedLeak(Strict):
 
 
 class Expected(Strict):
-    """What a complete copy holds: the number of tracks, in all and with each label."""
+    """What a complete copy holds, known-bad files aside: the number of tracks, in all and with each label; and the
+    SHA-256 of annotation files (`mirclr.datasets.checksums`)."""
 
     tracks: int | None = Field(default=None, ge=1)
     labels: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    checksums: dict[Text, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict)
 
 
 class Entry(Strict):
-    """One labelled collection. Exactly one of `table` and `folders`.
+    """One labelled collection. Exactly one of `table`, `folders` and `mirdata`.
 
     `root` may hold `$NAME`, `${NAME}` or `~` and is relative to datasets.yaml. `vocabulary` fixes the labels and
     their order (default: those found, sorted; for `regression` the columns). The first of `splits` is the default
-    one. `known_bad`: path to reason. `not_artists`: names such as compilations that are no single artist.
+    one. `known_bad`: path to reason; `faults`: what else is wrong with it, in words. `not_artists`: names such as
+    compilations that are no single artist. `manifest`: a list by `mirclr data clean`, relative to datasets.yaml; what
+    it does not keep is left out too.
     """
 
     title: Text
@@ -109,12 +64,15 @@ class Entry(Strict):
     task: Task
     table: TableLayout | None = None
     folders: FolderLayout | None = None
+    mirdata: MirdataLayout | None = None
     vocabulary: tuple[Text, ...] | None = Field(default=None, min_length=1)
     splits: dict[Text, SplitRule] = Field(default={"folds": SplitRule(folds=5)}, min_length=1)
     expected: Expected = Expected()
     known_bad: dict[Text, Text] = Field(default_factory=dict)
+    faults: tuple[Text, ...] = ()
     not_artists: tuple[Text, ...] = ()
     allow: tuple[AllowedLeak, ...] = ()
+    manifest: Text | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Entry:
@@ -124,29 +82,36 @@ class Entry(Strict):
         return self
 
     def _layout_problems(self) -> list[str]:
-        if (self.table is None) == (self.folders is None):
-            return ["give exactly one of table and folders"]
+        if sum(layout is not None for layout in (self.table, self.folders, self.mirdata)) != 1:
+            return ["give exactly one of table, folders and mirdata"]
         if self.table is None:
-            return self._folder_problems()
-        if self.task == "multiclass" and len(self.table.labels) != 1:
-            return [f"multiclass reads one label column, table.labels names {len(self.table.labels)}"]
+            return self._columnless_problems()
+        if self.task not in ("multilabel", "regression") and len(self.table.labels) != 1:
+            return [f"{self.task} reads one label column, table.labels names {len(self.table.labels)}"]
         if self.task == "multilabel" and len(self.table.labels) == 1 and self.table.separator is None:
             return ["multilabel reads several 0/1 columns, or one column with table.separator"]
         if self.table.separator is not None and (self.task != "multilabel" or len(self.table.labels) != 1):
             return ["table.separator belongs to multilabel with a single label column"]
         return []
 
-    def _folder_problems(self) -> list[str]:
-        out = [] if self.task == "multiclass" else [f"a folder per label is multiclass, not {self.task}"]
+    def _columnless_problems(self) -> list[str]:
+        """Folders and loaders have one label a track and no further columns."""
+        out = []
+        if self.folders is not None and self.task not in ("multiclass", "key"):
+            out.append(f"a folder per label is multiclass or key, not {self.task}")
+        if self.mirdata is not None and self.task in ("multilabel", *FRAMEWISE):
+            out.append(f"a loader of mirdata is multiclass, regression, key or tempo, not {self.task}")
         columns = [name for name, rule in self.splits.items() if rule.column is not None]
-        return out + [f"splits.{name}.column: folders have no columns" for name in columns]
+        return out + [f"splits.{name}.column: there is no table here" for name in columns]
 
     def _vocabulary_problems(self) -> list[str]:
         labels = self.vocabulary or ()
         twice = sorted({label for label in labels if labels.count(label) > 1})
         out = [f"vocabulary holds {label!r} twice" for label in twice]
         columns = self.table is not None and self.task != "multiclass" and self.table.separator is None
-        if columns and self.vocabulary is not None:
+        if self.task in ("key", *FRAMEWISE) and self.vocabulary is not None:
+            out.append(f"the vocabulary of {self.task} is fixed: leave it out")
+        elif columns and self.vocabulary is not None:
             out.append("vocabulary is the list of label columns here: leave it out")
         if self.vocabulary is not None:
             unknown = sorted(set(self.expected.labels) - set(labels))

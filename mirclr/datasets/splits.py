@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirclr.datasets.registry import SPLIT_WORDS, Task
+from mirclr.datasets.layouts import SPLIT_WORDS
 from mirclr.datasets.targets import with_label
+from mirclr.datasets.tasks import Task, learned
 from mirclr.errors import DatasetError
 from mirclr.seeds import generator
 
@@ -49,7 +50,7 @@ def mass_of(targets: np.ndarray, task: Task, count: int) -> np.ndarray:
     """`(N, M)` what folds should share evenly: a one for the track itself, then its labels 0/1; for regression
     whether each target is in the lower, middle or upper third of the collection."""
     track = np.ones((len(targets), 1))
-    if task != "regression":
+    if learned(task) != "regression":
         return np.hstack([track, with_label(targets, task, count).T])
     edges = np.quantile(targets, (1 / 3, 2 / 3), axis=0)
     return np.hstack([track, targets <= edges[0], (targets > edges[0]) & (targets <= edges[1]), targets > edges[1]])

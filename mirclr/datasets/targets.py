@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from mirclr.audio.annotations import read_annotation
+from mirclr.audio.synth_theory import KEYS
 from mirclr.config import nearest
 from mirclr.datasets.listing import Listing
-from mirclr.datasets.registry import Task
+from mirclr.datasets.tasks import TEMPI, Task, key_of, learned
 from mirclr.errors import DatasetError
+from mirclr.events.grid import occurring
+from mirclr.events.kinds import OUTPUTS
 from mirclr.units import printable
 
 # How spreadsheets, R, databases and pandas write "nothing here"; a vocabulary may still declare such a word a label.
@@ -83,6 +89,40 @@ def _columns(listing: Listing, columns: Sequence[str], task: Task) -> tuple[tupl
     return tuple(columns), values
 
 
+def _keys(listing: Listing) -> tuple[tuple[str, ...], np.ndarray]:
+    """One column of keys, however spelled."""
+    found = [key_of(cell) for cell in listing.cells[:, 0]]
+    wanted = "not a key such as 'Eb minor'; list it under known_bad, or leave it out, where it has no single key"
+    listing.refuse([key is None for key in found], wanted)
+    position = {key: index for index, key in enumerate(KEYS)}
+    return KEYS, np.array([position[key] for key in found if key is not None], np.int64)
+
+
+def _tempi(listing: Listing, column: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """One column of beats per minute, as logarithms."""
+    numbers = np.array([_number(cell) for cell in listing.cells[:, 0]])
+    listing.refuse(~((numbers >= TEMPI[0]) & (numbers <= TEMPI[1])), "not {:g} to {:g} beats per minute".format(*TEMPI))
+    return (column,), np.log2(numbers).astype(np.float32)[:, None]
+
+
+def read_annotated(
+    listing: Listing, root: Path, task: Task
+) -> tuple[tuple[str, ...], np.ndarray, tuple[Mapping[str, np.ndarray], ...]]:
+    """(outputs, float32 `(N, K)` which of them occur in each track, the annotations of all): for tasks of frames, whose
+    one column names a file for each track, relative to `root` and inside it.
+
+    Raises DatasetError on files that lead elsewhere, are missing, or hold something else.
+    """
+    names = [os.path.normpath(cell.strip()) for cell in listing.cells[:, 0]]
+    listing.refuse([not cell.strip() for cell in listing.cells[:, 0]], f"no file of {task}")
+    outside = [os.path.isabs(name) or name.split(os.sep)[0] == os.pardir for name in names]
+    listing.refuse(outside, f"files of {task} have to lie below {root}, and be named relative to it")
+    tables = [read_annotation(root / name, task) for name in names]
+    columns = tuple({str(name): table[name].to_numpy() for name in table} for table in tables)
+    targets = np.stack([occurring(task, events) for events in columns])
+    return OUTPUTS[task], targets, columns
+
+
 def read_targets(
     listing: Listing, task: Task, columns: Sequence[str], separator: str | None, declared: Sequence[str] | None
 ) -> tuple[tuple[str, ...], np.ndarray]:
@@ -93,6 +133,10 @@ def read_targets(
     """
     if task == "multiclass":
         return _multiclass(listing, declared)
+    if task == "key":
+        return _keys(listing)
+    if task == "tempo":
+        return _tempi(listing, columns[0] if columns else task)
     if separator is not None:
         return _joined(listing, separator, declared)
     return _columns(listing, columns, task)
@@ -100,9 +144,9 @@ def read_targets(
 
 def with_label(targets: np.ndarray, task: Task, count: int) -> np.ndarray:
     """`(K, N)` bool: which tracks have each of `count` labels; for regression every track has every target."""
-    if task == "multiclass":
+    if learned(task) == "multiclass":
         return targets[None, :] == np.arange(count)[:, None]
-    return np.ones((count, len(targets)), bool) if task == "regression" else targets.T > 0
+    return np.ones((count, len(targets)), bool) if learned(task) == "regression" else targets.T > 0
 
 
 def per_label(targets: np.ndarray, task: Task, count: int) -> np.ndarray:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mirclr.evaluation.about import About
 from mirclr.evaluation.crossfit import Problem
 from mirclr.evaluation.judge import Judged
+from mirclr.evaluation.published import published
 from mirclr.evaluation.rows import Kind
 from mirclr.evaluation.sections import Section
 from mirclr.evaluation.verdict import Comparison
@@ -22,7 +24,7 @@ ALSO_COMPARED = ("retrieval.artist_r1", "retrieval.artist_map", "retrieval.label
 @dataclass(frozen=True)
 class Row:
     """One line of the report. `seeds` > 1: the mean over a family; then `spread` is the deviation over seeds by
-    measure, and there are no predictions of its own."""
+    measure, and there are no predictions of its own. `vectors`: `(N, D)` of a trained row, to be drawn."""
 
     name: str
     kind: Kind
@@ -32,13 +34,16 @@ class Row:
     notes: tuple[str, ...] = ()
     seeds: int = 1
     spread: Mapping[str, float] = field(default_factory=dict)
+    parameters: int | None = None
+    vectors: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything `evaluate` found. `rows`: chance, then every extractor, then the means over seeds. `comparisons`
-    hold the verdicts, the main measure's first; `quarantine` (path, reason, detail) what no row was judged on;
-    `near_duplicates` pairs of track numbers that sound almost the same; `sections` further tables."""
+    """Everything `evaluate` found. `task`: what was learned (problem.task: what was asked for). `rows`: chance, then
+    every extractor, the fusions, then the means over seeds. `comparisons` hold the verdicts, the main measure's first;
+    `quarantine` (path, reason, detail) what no row was judged on; `near_duplicates` pairs of track numbers that sound
+    almost the same; `sections` further tables."""
 
     collection: str
     task: str
@@ -54,6 +59,7 @@ class Report:
     near_duplicates: tuple[tuple[int, int], ...]
     seed: int
     draws: int
+    about: About
     sections: tuple[Section, ...] = ()
 
     @property
@@ -74,10 +80,18 @@ class Report:
         return _plain(
             {
                 "collection": self.collection,
-                "task": self.task,
+                "task": problem.task,
                 "vocabulary": self.vocabulary,
                 "tracks": len(self.tracks),
                 "artists": len(np.unique(problem.groups)),
+                "cautions": self.about.cautions,
+                "split": {
+                    "name": self.about.split,
+                    "digest": self.about.digest,
+                    "artists_in_train_and_test": self.about.overlap,
+                },
+                "licence": self.about.licence,
+                "citation": self.about.citation,
                 "splits": [{"name": s.name, **p} for s, p in zip(problem.splits, parts, strict=True)],
                 "seed": self.seed,
                 "draws": self.draws,
@@ -89,6 +103,12 @@ class Report:
                 "near_duplicates": [[self.tracks["path"].iloc[i] for i in pair] for pair in self.near_duplicates],
                 "quarantine": self.quarantine.to_dict("records"),
                 "sections": [asdict(section) for section in self.sections],
+                "published": [asdict(known) for known in published(self.collection)],
+                "cost": {
+                    "seconds": self.about.seconds,
+                    "times_real_time": self.about.speeds,
+                    "versions": self.about.versions,
+                },
             }
         )
 
@@ -103,6 +123,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "dim": row.dim,
+        "parameters": row.parameters,
         "fingerprint": row.fingerprint,
         "seeds": row.seeds,
         "notes": row.notes,

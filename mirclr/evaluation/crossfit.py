@@ -14,7 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mirclr.errors import DatasetError
+from mirclr.datasets.tasks import FRAMEWISE, Task, learned
+from mirclr.errors import DatasetError, UsageError
 from mirclr.evaluation.neighbours import knn_scores
 from mirclr.evaluation.probes import PenaltyChoice, choose_penalty, fit_path
 
@@ -40,18 +41,33 @@ class Parts(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is predicted: `task`, `targets` and `classes` as in `fit_path`, `groups` `(N,)` artist numbers, `splits`."""
+    """What is predicted: `task` (mirclr.datasets.tasks), which measures depend on, `targets` and `classes` as in
+    `fit_path`, `groups` `(N,)` artist numbers, `splits`."""
 
-    task: str
+    task: Task
     targets: np.ndarray
     groups: np.ndarray
     splits: Sequence[Parts]
     classes: int
 
+    @property
+    def learned(self) -> Task:
+        """What a head learns for the task: multiclass, multilabel or regression."""
+        return learned(self.task)
+
     def tested(self) -> tuple[np.ndarray, np.ndarray]:
         """Track numbers `(M,)` of all test parts in order, and the number `(M,)` of the split each comes from."""
         folds = [np.full(len(split.test), i) for i, split in enumerate(self.splits)]
         return np.concatenate([split.test for split in self.splits]), np.concatenate(folds)
+
+
+def refuse_frames(name: str, task: Task) -> None:
+    """Raises UsageError on a task of frames: probes read vectors of whole tracks."""
+    if task in FRAMEWISE:
+        raise UsageError(
+            f"{name} asks for {task} of every frame, and a report card judges vectors of tracks; train and test a head "
+            "on it with `mirclr finetune`"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ def predict_splits(problem: Problem, vectors: np.ndarray) -> Predictions:
 def _one_split(problem: Problem, vectors: np.ndarray, split: Parts) -> tuple[dict[str, np.ndarray], PenaltyChoice]:
     choice = linear_choice(problem, vectors, split)
     known = np.concatenate([split.train, split.valid])
-    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test])
+    data = (problem.learned, vectors[known], problem.targets[known], vectors[split.test])
     scores = linear_scores(problem, vectors, split, choice.penalty)
     return {"linear": scores, "knn": knn_scores(*data, classes=problem.classes)}, choice
 
@@ -90,7 +106,7 @@ def linear_choice(problem: Problem, vectors: np.ndarray, split: Parts) -> Penalt
     one_artist = len(np.unique(problem.groups[known])) < 2
     published = len(split.valid) and (one_artist or len(split.valid) >= FEWEST_TO_CHOOSE_ON)
     pairs = [(split.train, split.valid)] if published else inner_folds(known, problem.groups, split.name)
-    return choose_penalty(problem.task, vectors, problem.targets, pairs, problem.classes)
+    return choose_penalty(problem.learned, vectors, problem.targets, pairs, problem.classes)
 
 
 def linear_scores(
@@ -98,7 +114,7 @@ def linear_scores(
 ) -> np.ndarray:
     """Scores of the vectors of a split's test part (or of `new` ones) by the probe fitted on its other parts."""
     known = np.concatenate([split.train, split.valid])
-    data = (problem.task, vectors[known], problem.targets[known], vectors[split.test] if new is None else new)
+    data = (problem.learned, vectors[known], problem.targets[known], vectors[split.test] if new is None else new)
     return fit_path(*data, classes=problem.classes, penalties=[penalty]).scores[0]
 
 

@@ -143,7 +143,7 @@ def _further(name: str, problem: Problem, vocabulary: Sequence[str]) -> dict[str
             explained(truth, j.predictions.scores[name], np.ones((1, len(truth))))[0, k]
         )  # fmt: skip
 
-    if problem.task == "regression" and PROTOCOLS[name].names:
+    if problem.learned == "regression" and PROTOCOLS[name].names:
         return {f"{label}_r2": target(k) for k, label in enumerate(vocabulary)}
     if name == "hear" and problem.task == "multilabel":
         return {"d_prime": lambda j: None if j.predictions is None else d_prime(truth, j.predictions.scores[name])}

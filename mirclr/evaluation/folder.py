@@ -12,6 +12,7 @@ it would do on other music. The encoder's notes say so on its row.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from mirclr.evaluation.neighbours import similarity_blocks, unit
 from mirclr.evaluation.probes import Standardiser
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.evaluation.rows import CHANCE, RANDOM, Candidate, Kind, candidates, extractors_of
+from mirclr.evaluation.stored import DRAWS_FILE, Stored, StoredRow, write_draws
 from mirclr.evaluation.verdict import SPOKEN, Comparison, compare, spread_text, value_text
 from mirclr.features.embed import embed_tracks
 from mirclr.features.encoder import EncoderExtractor
@@ -48,18 +50,24 @@ class FolderRow:
     kind: Kind
     judged: Judged
     notes: tuple[str, ...] = ()
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
 class FolderReport:
     """`rows`: chance, MFCC, the mean of the untrained twins, the encoder; `comparisons` of the encoder with both rivals
-    on every measure; `quarantine` (path, reason, detail): what could not be read."""
+    on every measure; `quarantine` (path, reason, detail): what could not be read; `paths` and `groups` (N,): the tracks
+    that were judged and their artists."""
 
     tracks: int
     artists: int
     rows: tuple[FolderRow, ...]
     comparisons: tuple[Comparison, ...]
     quarantine: pd.DataFrame
+    paths: tuple[str, ...]
+    groups: np.ndarray
+    seed: int
+    draws: int
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -141,7 +149,11 @@ def evaluate_folder(
     judge = _Judge(groups, draws, seed)
     judged = {c.name: judge.row(first[c.name], second[c.name]) for c in asked}
     rows = (FolderRow(CHANCE, "chance", judge.chance()), *_rows(asked, judged))
-    return FolderReport(len(groups), len(np.unique(groups)), rows, tuple(_comparisons(rows)), done.quarantine)
+    paths = tuple(map(str, done.tracks["path"]))
+    compared = tuple(_comparisons(rows))
+    return FolderReport(
+        len(groups), len(np.unique(groups)), rows, compared, done.quarantine, paths, groups, seed, draws
+    )  # fmt: skip
 
 
 def same_track(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -195,7 +207,7 @@ def _rows(asked: list[Candidate], judged: Mapping[str, Judged]) -> list[FolderRo
     """MFCC statistics, the mean of the untrained twins, the encoder."""
     twins = {c.name: judged[c.name] for c in asked if c.kind == RANDOM}
     out = [FolderRow(c.name, c.kind, judged[c.name], c.notes) for c in asked if c.kind != RANDOM]
-    out.insert(1, FolderRow(f"{RANDOM} (mean of {len(twins)} seeds)", RANDOM, mean_of(twins)))
+    out.insert(1, FolderRow(f"{RANDOM} (mean of {len(twins)} seeds)", RANDOM, mean_of(twins), seeds=len(twins)))
     return out
 
 
@@ -209,8 +221,18 @@ def _comparisons(rows: tuple[FolderRow, ...]) -> list[Comparison]:
 
 
 def write_folder_report(report: FolderReport, folder: Path) -> list[Path]:
-    """Write report.csv (a record a row and measure), then report.json, to `folder`, made if missing."""
+    """Write report.csv (a record a row and measure), draws.npz, then report.json, to `folder`, made if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "report.csv", pd.DataFrame(report.records()).to_csv(index=False))
+    write_draws(_stored(report), folder / DRAWS_FILE)
     write_atomic(folder / "report.json", json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
-    return [folder / "report.csv", folder / "report.json"]
+    return [folder / "report.csv", folder / DRAWS_FILE, folder / "report.json"]
+
+
+def _stored(report: FolderReport) -> Stored:
+    """What `mirclr compare` needs of a report; tracks are called as they lie in their common folder."""
+    root = os.path.commonpath([os.path.dirname(path) for path in report.paths])
+    ids = [os.path.relpath(path, root) for path in report.paths]
+    terms = {"collection": "a folder without labels", "seed": str(report.seed), "draws": str(report.draws)}
+    rows = {row.name: StoredRow(row.kind, row.seeds, row.judged) for row in report.rows}
+    return Stored(terms, SAME_TRACK, ids, report.groups, np.zeros(len(ids), np.int64), rows)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mirclr.datasets.tasks import Task, learned
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
 from mirclr.evaluation.judge import Measure
 from mirclr.evaluation.metrics import score_predictions
@@ -55,12 +56,22 @@ class HeldOutScores:
 
 
 def score_held_out(
-    task: str, truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, *, seed: int = 0, draws: int = DRAWS
+    task: Task,
+    truth: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    *,
+    values: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> HeldOutScores:
     """Measures of `(M, K)` scores against `truth` (as `score_predictions` takes them), artists `groups` (M,).
 
-    Raises ValueError on lengths that differ.
+    With `values`, measures `(M,)` of each track by name, their means over tracks instead; no constant answer is known
+    for those. Raises ValueError on lengths that differ.
     """
+    if values:
+        return _means(values, groups, seed, draws)
     weights = np.concatenate([np.ones((1, len(truth)), np.float32), track_weights(groups, draws, seed)])
     values = score_predictions(task, truth, scores, weights)
     constant = np.broadcast_to(_constant(task, truth, scores.shape[1]), scores.shape)
@@ -71,9 +82,16 @@ def score_held_out(
     )
 
 
-def _constant(task: str, truth: np.ndarray, outputs: int) -> np.ndarray:
+def _means(values: Mapping[str, np.ndarray], groups: np.ndarray, seed: int, draws: int) -> HeldOutScores:
+    drawn = track_weights(groups, draws, seed)
+    drawn = drawn / drawn.sum(axis=1, keepdims=True)
+    measures = {name: Measure(float(each.mean()), *interval(drawn @ each)) for name, each in values.items()}
+    return HeldOutScores(measures, dict.fromkeys(values, float("nan")), len(groups), len(np.unique(groups)))
+
+
+def _constant(task: Task, truth: np.ndarray, outputs: int) -> np.ndarray:
     """Label frequencies, or mean values, of the judged tracks: the hardest constant to beat."""
-    if task == "multiclass":
+    if learned(task) == "multiclass":
         return np.bincount(truth, minlength=outputs) / len(truth)
     return np.asarray(truth.mean(axis=0, dtype=np.float64))
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mirclr.datasets.collection import Collection
+from mirclr.datasets.tasks import learned
 from mirclr.evaluation.bootstrap import DRAWS, interval, track_weights
-from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits
+from mirclr.evaluation.crossfit import PROBES, Predictions, Problem, predict_splits, refuse_frames
 from mirclr.evaluation.metrics import MAIN_METRIC, score_predictions
 from mirclr.evaluation.retrieval import Ground, Retrieval, expected_at_random, retrieve
 from mirclr.seeds import generator
@@ -60,9 +61,10 @@ class Judge:
 
     @classmethod
     def of(cls, collection: Collection) -> Judge:
-        """The judge of a whole collection, over its own splits."""
+        """The judge of a whole collection, over its own splits. Raises UsageError on a task of frames."""
+        refuse_frames(collection.name, collection.kind)
         labels = np.asarray(collection.targets)
-        problem = Problem(collection.task, labels, collection.groups, collection.splits, len(collection.vocabulary))
+        problem = Problem(collection.kind, labels, collection.groups, collection.splits, len(collection.vocabulary))
         return cls(problem, Ground(collection.groups, labels if collection.task == "multiclass" else None))
 
     def row(self, vectors: np.ndarray, more: Mapping[str, np.ndarray] | None = None) -> Judged:
@@ -84,7 +86,7 @@ class Judge:
         Chosen in hindsight it is the hardest constant to beat. (The frequencies of each training part would be too
         easy a rival: in grouped folds they lean away from the test part.) Retrieval: a random ranking, exactly.
         """
-        if self.problem.task == "multiclass":
+        if learned(self.problem.task) == "multiclass":
             share = np.bincount(self.truth, minlength=self.problem.classes) / len(self.truth)
         else:
             share = self.truth.mean(axis=0, dtype=np.float64)

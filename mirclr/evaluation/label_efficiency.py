@@ -45,13 +45,13 @@ Fit = Callable[[Problem, np.ndarray, _Told], list[np.ndarray]]
 def _linear(problem: Problem, vectors: np.ndarray, told: _Told) -> list[np.ndarray]:
     standardise = Standardiser.fitted(vectors[told.known])
     new = vectors[told.split.test]
-    if problem.task == "multiclass":
+    if problem.learned == "multiclass":
         drawn = np.stack(told.drawn)  # so many of every label: all draws are of one size
         data = (standardise(vectors[drawn.ravel()]).reshape(*drawn.shape, -1), problem.targets[drawn], standardise(new))
         return list(softmax_scores(*data, classes=problem.classes, penalty=PENALTY))
     given = {"classes": problem.classes, "penalties": [PENALTY], "standardise": standardise}
     return [
-        fit_path(problem.task, vectors[rows], problem.targets[rows], new, **given).scores[0]  # type: ignore[arg-type]
+        fit_path(problem.learned, vectors[rows], problem.targets[rows], new, **given).scores[0]  # type: ignore[arg-type]
         for rows in told.drawn
     ]
 
@@ -59,7 +59,7 @@ def _linear(problem: Problem, vectors: np.ndarray, told: _Told) -> list[np.ndarr
 def _centroids(problem: Problem, vectors: np.ndarray, told: _Told) -> list[np.ndarray]:
     new = vectors[told.split.test]
     return [
-        prototype_scores(problem.task, vectors[rows], problem.targets[rows], new, classes=problem.classes)
+        prototype_scores(problem.learned, vectors[rows], problem.targets[rows], new, classes=problem.classes)
         for rows in told.drawn
     ]
 
@@ -75,11 +75,11 @@ def told_tracks(problem: Problem, known: np.ndarray, shots: int, rng: np.random.
     label may come with more. Numbers: `TRACKS_A_SHOT` times `shots` tracks.
     """
     order = known[rng.permutation(len(known))]
-    if problem.task == "regression":
+    if problem.learned == "regression":
         return np.sort(order[: shots * TRACKS_A_SHOT])
     has = (
         np.eye(problem.classes)[problem.targets[order]]
-        if problem.task == "multiclass"
+        if problem.learned == "multiclass"
         else problem.targets[order] > 0.5
     )
     counts, taken = np.zeros(problem.classes), []
@@ -136,12 +136,12 @@ def _values(judge: Judge, scores: np.ndarray, place: int, of: int) -> np.ndarray
 def efficiency_section(fit: str, judge: Judge, judged: Mapping[str, Judged]) -> Section:
     """A line for every number of tracks a label, a column with its interval for every row of the report."""
     pool = [np.concatenate([split.train, split.valid]) for split in judge.problem.splits]
-    task = judge.problem.task
+    task = judge.problem.learned
     labels = 1 if task == "regression" else judge.problem.classes
     every = round(float(np.mean([len(p) for p in pool])) / labels)
     unit = "tracks" if task == "regression" else "tracks per label"
     scale = TRACKS_A_SHOT if task == "regression" else 1
-    metric = main_metric(task)
+    metric = main_metric(judge.problem.task)
     lines = {**{str(n): n * scale for n in SHOTS}, "all": every}
     fixed = (f"penalty {PENALTY:g} throughout: a few labels leave none to choose with",) if fit == "linear" else ()
     notes = (

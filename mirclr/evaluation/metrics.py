@@ -14,18 +14,27 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mirclr.evaluation.key_tempo import key_scores, tempo_hits
 from mirclr.evaluation.ranking import ranking_areas
 
 TOP = 3
 # The metric that chooses the verdict, per task. Multilabel: threshold-free, and not moved by how rare the labels are.
-MAIN_METRIC = {"multiclass": "accuracy", "multilabel": "roc_auc", "regression": "r2"}
+# Keys: what MIREX ranks by. Tempi: the stricter of the two accuracies.
+MAIN_METRIC = {
+    "multiclass": "accuracy",
+    "multilabel": "roc_auc",
+    "regression": "r2",
+    "key": "weighted_score",
+    "tempo": "acc1",
+}
 _BLOCK = 4_000_000  # weights handled at a time, 32 MB: memory stays flat for large collections
 
 
 def score_predictions(task: str, truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric of `task`, each `(B,)`, in the order they are printed.
 
-    `truth`: `(N,)` class numbers (multiclass), `(N, K)` zeros and ones (multilabel) or values (regression).
+    `truth`: `(N,)` class numbers (multiclass), `(N, K)` zeros and ones (multilabel) or values (regression);
+    24 keys are classes (key), log2 of beats per minute are values (tempo).
     `scores`: `(N, K)` probabilities or predicted values. `weights`: `(B, N)`, at least 0.
     Raises ValueError on another task or on lengths that differ.
     """
@@ -90,6 +99,18 @@ def _regression(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> d
     }
 
 
+def _key(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    worth = _ratio(weights @ key_scores(truth, scores), weights.sum(axis=1))
+    return {"weighted_score": worth} | _multiclass(truth, scores, weights)
+
+
+def _tempo(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Errors are in octaves, since values are logarithms."""
+    total = weights.sum(axis=1)
+    shares = {name: _ratio(weights @ hits, total) for name, hits in tempo_hits(truth, scores).items()}
+    return shares | _regression(truth, scores, weights)
+
+
 def explained(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """R² of every target, `(B, K)`: 1 - squared error / squared distance from the mean; nan for a constant target."""
     total = weights.sum(axis=1, keepdims=True)
@@ -141,4 +162,10 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
-_METRICS: dict[str, Metric] = {"multiclass": _multiclass, "multilabel": _multilabel, "regression": _regression}
+_METRICS: dict[str, Metric] = {
+    "multiclass": _multiclass,
+    "multilabel": _multilabel,
+    "regression": _regression,
+    "key": _key,
+    "tempo": _tempo,
+}

@@ -69,13 +69,13 @@ def _linear(problem: Problem, split: Parts, material: Material, where: Where) ->
 def _knn(problem: Problem, split: Parts, material: Material, where: Where) -> Answers:
     known = np.concatenate([split.train, split.valid])
     given = (material.vectors[known], problem.targets[known], material.vectors[split.test])
-    return Answers(knn_scores(problem.task, *given, classes=problem.classes), {"k": NEIGHBOURS})
+    return Answers(knn_scores(problem.learned, *given, classes=problem.classes), {"k": NEIGHBOURS})
 
 
 def _fewshot(problem: Problem, split: Parts, material: Material, where: Where) -> Answers:
     known = np.concatenate([split.train, split.valid])
     given = (material.vectors[known], problem.targets[known], material.vectors[split.test])
-    return Answers(prototype_scores(problem.task, *given, classes=problem.classes))
+    return Answers(prototype_scores(problem.learned, *given, classes=problem.classes))
 
 
 def _grid(name: str) -> Run:
@@ -93,8 +93,8 @@ def run_grid(grid: Grid, problem: Problem, split: Parts, material: Material, whe
     A split without a validation part lends a fifth of its training artists. Raises DatasetError as `train`.
     """
     fit, judge = _parts(problem, split)
-    metric = grid.chooses.get(problem.task, main_metric(problem.task))
-    aim = Aim.of(problem.task, metric, problem.targets[fit])
+    metric = grid.chooses.get(problem.task, main_metric(problem.learned))
+    aim = Aim.of(problem.learned, metric, problem.targets[fit])
     standardise = Standardiser.fitted(grid_items(material, fit, grid)[0])
     device = torch.device(where.device)
 

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from mirclr.datasets.collection import Collection
 from mirclr.errors import UsageError
+from mirclr.evaluation.about import About, about, parameters_of
 from mirclr.evaluation.bootstrap import DRAWS, FEW_GROUPS
 from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
-from mirclr.evaluation.exams import Exams, protocol_sections, scores_of, sit
+from mirclr.evaluation.exams import Exams, Sat, protocol_sections, scores_of, sit
 from mirclr.evaluation.further import further_sections
+from mirclr.evaluation.fusion import fused_vectors, fusions
 from mirclr.evaluation.given import Table
 from mirclr.evaluation.judge import Judge, Judged, mean_of, spread_of
 from mirclr.evaluation.material import Material
 from mirclr.evaluation.protocols import ALWAYS, PROTOCOLS
 from mirclr.evaluation.retrieval import TOLD, near_duplicates
-from mirclr.evaluation.rows import CHANCE, Candidate, Encoder, candidates, extractors_of
+from mirclr.evaluation.rows import CHANCE, HANDCRAFTED, Candidate, Encoder, Kind, candidates, distinct, extractors_of
 from mirclr.evaluation.sections import Section
 from mirclr.evaluation.subject import Embed, Subject, embed_collection
-from mirclr.evaluation.verdict import Comparison, compare
+from mirclr.evaluation.verdict import PRETRAINING, ROWS, Comparison, Story, compare
 from mirclr.features.embed import embed_tracks
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
 from mirclr.reports import Progress, Work
+
+FEWEST_SEEDS = 3
 
 
 def evaluate(
@@ -35,6 +41,7 @@ def evaluate(
     *,
     untrained: Callable[[Encoder, int], Extractor] | None = None,
     families: Mapping[str, str] | None = None,
+    previous: Mapping[str, Encoder] | None = None,
     random_seeds: int = 3,
     seed: int = 0,
     draws: int = DRAWS,
@@ -42,31 +49,45 @@ def evaluate(
     tables: Mapping[str, Table] | None = None,
     exams: Exams | None = None,
 ) -> Work[Report]:
-    """Judge `encoders` and `tables` of vectors on `collection` beside chance, MFCC statistics and untrained twins.
+    """Judge `encoders` and `tables` of vectors on `collection` beside chance, handcrafted vectors, untrained twins and
+    their own fusions with handcrafted vectors.
 
     `exams`: what to ask beside the linear probe, kNN and retrieval. `embed` (default: `embed_tracks`, with the cache of
     the exams where there is one) embeds.
     `untrained(encoder, seed)` makes a twin (default: `mirclr.features.random_init.random_encoder`); `families` names
-    encoders that differ only in their seed, so that their mean is judged too. Deterministic from `seed`.
+    encoders that differ only in their seed, so that their mean is judged too; `previous` encoders are rivals: what
+    training went on from, or what is to be replaced. Deterministic from `seed`, but for the time it took.
     Raises UsageError on encoders that cannot be told apart, DatasetError on a collection that cannot be judged.
     """
     exams = exams or Exams()
     exams.check(collection.task)
-    given = tables or {}
-    asked = candidates(encoders, families or {}, untrained or _twin, random_seeds=random_seeds, seed=seed, given=given)
+    begun, given = time.perf_counter(), tables or {}
+    how: dict[str, Any] = {"random_seeds": random_seeds, "seed": seed, "given": given, "previous": previous}
+    asked = candidates(encoders, families or {}, untrained or _twin, handcrafted=HANDCRAFTED, **how)
+    everyone = distinct([*asked, *fusions(asked)])
     embed = embed or partial(embed_tracks, cache=exams.cache)
     ready = {name: table.vectors for name, table in given.items()}
     subject = yield from embed_collection(collection, extractors_of(asked), embed, ready)
     judge = Judge(subject.problem, subject.ground, seed=seed, draws=draws)
     sat = yield from sit(exams, subject.problem, {c.name: partial(_material, subject, c, exams) for c in asked})
-    judged = {CHANCE: judge.chance()}
-    for done, c in enumerate(asked):
-        yield Progress("judge", done, len(asked), c.name)
-        judged[c.name] = judge.row(subject.vectors[c.name], scores_of(sat[c.name]))
-    yield Progress("judge", len(asked), len(asked))
+    judged = yield from _judged(subject, judge, everyone, sat)
     further = yield from further_sections(exams, subject, judge, asked, embed)
     own = protocol_sections(exams, subject.problem, collection.vocabulary, sat, judged)
-    return _report(collection, subject, judge, asked, judged, (*own, *further))
+    facts = about(collection, subject, time.perf_counter() - begun)
+    return _report(collection, subject, judge, everyone, judged, facts, (*own, *further))
+
+
+def _judged(
+    subject: Subject, judge: Judge, everyone: list[Candidate], sat: Mapping[str, Sat]
+) -> Work[dict[str, Judged]]:
+    """Chance and every row, by what protocols answered too; they are not asked of fusions."""
+    judged = {CHANCE: judge.chance()}
+    for done, c in enumerate(everyone):
+        yield Progress("judge", done, len(everyone), c.name)
+        vectors = fused_vectors(c, subject.vectors) if c.members else subject.vectors[c.name]
+        judged[c.name] = judge.row(vectors, scores_of(sat.get(c.name, {})))
+    yield Progress("judge", len(everyone), len(everyone))
+    return judged
 
 
 def _material(subject: Subject, candidate: Candidate, exams: Exams) -> Material:
@@ -97,13 +118,10 @@ def _report(
     judge: Judge,
     asked: list[Candidate],
     judged: dict[str, Judged],
+    facts: About,
     sections: tuple[Section, ...],
 ) -> Report:
-    rows = [Row(CHANCE, "chance", judged[CHANCE])]
-    rows += [
-        Row(c.name, c.kind, judged[c.name], c.dim, c.fingerprint, (*c.notes, *_fit_notes(judged[c.name])))
-        for c in asked
-    ]
+    rows = [Row(CHANCE, "chance", judged[CHANCE]), *(_row(c, judged[c.name], subject) for c in asked)]
     means = _family_means(asked, judged, judge.seed)
     twice = tuple(near_duplicates(subject.vectors[MfccStatistics.name]))
     return Report(
@@ -115,13 +133,32 @@ def _report(
         main=judge.main,
         rows=(*rows, *means.values()),
         comparisons=tuple(_comparisons(judge.main, asked, judged, means)),
-        notes=(*collection.notes, *_interval_notes(subject), *_duplicate_notes(subject, twice)),
+        notes=(
+            *_uncautioned(collection),
+            *_seed_notes(asked),
+            *_interval_notes(subject),
+            *_duplicate_notes(subject, twice),
+        ),
         missing=collection.missing,
         quarantine=subject.quarantine,
         near_duplicates=twice,
         seed=judge.seed,
         draws=judge.draws,
+        about=facts,
         sections=sections,
+    )
+
+
+def _row(candidate: Candidate, judged: Judged, subject: Subject) -> Row:
+    return Row(
+        candidate.name,
+        candidate.kind,
+        judged,
+        candidate.dim,
+        candidate.fingerprint,
+        (*candidate.notes, *_fit_notes(judged)),
+        parameters=parameters_of(*(c.extractor for c in candidate.members or (candidate,))),
+        vectors=subject.vectors[candidate.name] if candidate.kind == "trained" else None,
     )
 
 
@@ -142,23 +179,45 @@ def _family_means(asked: list[Candidate], judged: Mapping[str, Judged], seed: in
 def _comparisons(
     main: str, asked: list[Candidate], judged: Mapping[str, Judged], means: Mapping[str, Row]
 ) -> list[Comparison]:
-    """Every trained family (its mean over seeds where there are several) against its twins and the handcrafted row."""
+    """Every family with rivals (its mean over seeds where there are several) against each of them."""
 
     def row_of(family: str) -> tuple[str, Judged]:
         single = next(c.name for c in asked if c.family == family)
         return (means[family].name, means[family].judged) if family in means else (single, judged[single])
 
-    trained = {c.family: c.rivals for c in asked if c.kind == "trained"}
-    measures = judged[asked[0].name].measures
+    rivals = {c.family: c for c in asked if c.rivals}
     metric = main.partition(".")[2]
     by_protocol = [f"{name}.{metric}" for name in PROTOCOLS if name not in ALWAYS]
-    known = [key for key in (main, *by_protocol, *ALSO_COMPARED) if key in measures]
+    known = [key for key in (main, *by_protocol, *ALSO_COMPARED) if key in judged[asked[0].name].measures]
     return [
-        compare(key, row_of(family), row_of(rival))
+        compare(key, row_of(family), row_of(rival), _story(one.kind, rival, asked))
         for key in known
-        for family, twins in trained.items()
-        for rival in (*([twins] if twins else []), MfccStatistics.name)
+        for family, one in rivals.items()
+        if key in row_of(family)[1].measures  # protocols are not asked of fusions
+        for rival in one.rivals
     ]
+
+
+def _story(kind: Kind, rival: str, asked: list[Candidate]) -> Story:
+    """Against vectors that were never trained the question is whether pretraining helped; else which row is better."""
+    against = next(c.kind for c in asked if c.family == rival)
+    return PRETRAINING if kind == "trained" and against != "previous" else ROWS
+
+
+def _uncautioned(collection: Collection) -> tuple[str, ...]:
+    """The collection's notes without those that its cautions repeat."""
+    return tuple(note for note in collection.notes if note not in collection.cautions)
+
+
+def _seed_notes(asked: list[Candidate]) -> tuple[str, ...]:
+    """Says whose luck nobody can tell from skill."""
+    families = [c.family for c in asked if c.kind == "trained"]
+    few = {family: families.count(family) for family in families if families.count(family) < FEWEST_SEEDS}
+    return tuple(
+        f"{family}: {count} of the {FEWEST_SEEDS} seeds that a spread over seeds needs; give as many runs that differ "
+        "only in --seed"
+        for family, count in few.items()
+    )
 
 
 def _fit_notes(judged: Judged) -> tuple[str, ...]:

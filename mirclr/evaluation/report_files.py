@@ -7,6 +7,9 @@
 | confusion.csv | a pair (true, predicted) of a row, linear probe (multiclass only) |
 | predictions.csv | a track (and label or target) predicted by a row's linear probe |
 | NAME.csv | a row of the section NAME: a protocol, label efficiency, robustness |
+| draws.npz | not a table: the values of all rows in every draw of artists, for `mirclr compare` |
+
+Where a score is no benchmark (a leak, a partial collection) every table has a column `caution` that says why.
 """
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mirclr.datasets.tasks import spoken
 from mirclr.evaluation.card import Report, Row
 from mirclr.evaluation.metrics import class_scores, confusion_matrix, correlated, explained
 from mirclr.evaluation.ranking import ranking_areas
+from mirclr.evaluation.stored import DRAWS_FILE, Stored, StoredRow, write_draws
 from mirclr.files import write_atomic
 
 Record = dict[str, Any]
@@ -40,14 +45,32 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     }
     if report.task == "multiclass":
         tables["confusion.csv"] = confusion_records
+    caution = {"caution": "; ".join(report.about.cautions)} if report.about.cautions else {}
     for name, records in tables.items():
-        write_atomic(folder / name, pd.DataFrame(records(report)).to_csv(index=False))
+        write_atomic(folder / name, pd.DataFrame(records(report)).assign(**caution).to_csv(index=False))
     for section in report.sections:
-        table = pd.DataFrame(list(section.rows), columns=list(section.columns))
+        table = pd.DataFrame(list(section.rows), columns=list(section.columns)).assign(**caution)
         write_atomic(folder / f"{section.name}.csv", table.to_csv(index=False))
-    names = [*tables, *(f"{section.name}.csv" for section in report.sections), "report.json"]
+    write_draws(_stored(report), folder / DRAWS_FILE)
+    names = [*tables, *(f"{section.name}.csv" for section in report.sections), DRAWS_FILE, "report.json"]
     write_atomic(folder / "report.json", json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n")
     return [folder / name for name in names]
+
+
+def _stored(report: Report) -> Stored:
+    """What `mirclr compare` needs of a report."""
+    terms = {
+        "collection": report.collection,
+        "task": report.problem.task,
+        "labels": ", ".join(report.vocabulary),
+        "split": report.about.split,
+        "parts of the split": report.about.digest,
+        "seed": str(report.seed),
+        "draws": str(report.draws),
+    }
+    rows = {row.name: StoredRow(row.kind, row.seeds, row.judged) for row in report.rows if row.judged.draws}
+    ids = report.tracks["id"].tolist()
+    return Stored(terms, report.main, ids, report.problem.groups, report.problem.targets, rows)
 
 
 def measure_records(report: Report) -> Iterator[Record]:
@@ -87,6 +110,13 @@ def row_confusion(report: Report, name: str) -> np.ndarray:
     return confusion_matrix(truth, scores.argmax(axis=1), len(report.vocabulary))
 
 
+def row_classes(report: Report, name: str) -> dict[str, np.ndarray]:
+    """Columns `(K,)` of per_class.csv for the row called `name`."""
+    truth, scores = next((t, s) for row, t, s in _linear(report) if row.name == name)
+    table = {"multiclass": _class_table, "multilabel": _label_table, "regression": _target_table}[report.task]
+    return table(truth, scores)
+
+
 def confusion_records(report: Report) -> Iterator[Record]:
     """Rows of confusion.csv: every pair of labels, zeros too."""
     for row, _, _ in _linear(report):
@@ -98,9 +128,8 @@ def confusion_records(report: Report) -> Iterator[Record]:
 
 def class_records(report: Report) -> Iterator[Record]:
     """Rows of per_class.csv: precision, recall, F1, support (multiclass); areas and support (multilabel); R², MAE."""
-    per_class = {"multiclass": _class_table, "multilabel": _label_table, "regression": _target_table}[report.task]
-    for row, truth, scores in _linear(report):
-        columns = per_class(truth, scores)
+    for row, _, _ in _linear(report):
+        columns = row_classes(report, row.name)
         for k, label in enumerate(report.vocabulary):
             yield {"extractor": row.name, "label": label, **{name: c[k] for name, c in columns.items()}}
 
@@ -136,7 +165,8 @@ def prediction_records(report: Report) -> Iterator[Record]:
             if report.task == "multiclass":
                 yield {**place, **_answer(report.vocabulary, truth[i], scores[i])}
             else:
-                pairs = zip(report.vocabulary, truth[i], scores[i], strict=True)
+                told = spoken(report.problem.task, truth[i]), spoken(report.problem.task, scores[i])
+                pairs = zip(report.vocabulary, *told, strict=True)
                 yield from ({**place, "label": k, "true": t, "predicted": s} for k, t, s in pairs)
 
 

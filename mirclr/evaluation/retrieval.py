@@ -93,8 +93,9 @@ def expected_average_precision(right: np.ndarray, candidates: int) -> np.ndarray
     return (harmonic + share * (candidates - harmonic)) / max(1, candidates)
 
 
-def near_duplicates(vectors: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (i < j) of `(N, D)` MFCC statistics closer than `NEAR_DUPLICATE`, the `TOLD` closest, closest first.
+def near_duplicates(vectors: np.ndarray, most: int | None = TOLD) -> list[tuple[int, int]]:
+    """Pairs (i < j) of `(N, D)` MFCC statistics closer than `NEAR_DUPLICATE`, the `most` closest (None: all), closest
+    first.
 
     Another take, edit or mastering. They are told, not removed: such a pair makes same-artist R@1 easy for every row
     alike. Some pass unseen: a piano version of a rock song is none to its timbre.
@@ -103,9 +104,9 @@ def near_duplicates(vectors: np.ndarray) -> list[tuple[int, int]]:
     found: list[tuple[float, int, int]] = []
     for first, cosine in similarity_blocks(known, known):
         row, column = np.nonzero(np.triu(cosine, k=first + 1) > NEAR_DUPLICATE)
-        best = np.argsort(-cosine[row, column], kind="stable")[:TOLD]
+        best = np.argsort(-cosine[row, column], kind="stable")[:most]
         found += [(-float(cosine[i, j]), first + int(i), int(j)) for i, j in zip(row[best], column[best], strict=True)]
-    return [(i, j) for _, i, j in sorted(found)[:TOLD]]
+    return [(i, j) for _, i, j in sorted(found)[:most]]
 
 
 def _ranked_artists(cosine: np.ndarray, queries: np.ndarray, ground: Ground) -> np.ndarray:

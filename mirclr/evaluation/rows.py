@@ -1,4 +1,4 @@
-"""Which rows a report has: chance, MFCC statistics and untrained twins always; nobody can leave them out."""
+"""Which rows a report has: chance, handcrafted vectors and untrained twins always; nobody can leave them out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Final, Literal, TypeVar
 
 from mirclr.errors import UsageError
 from mirclr.evaluation.given import Table
+from mirclr.features.descriptors import Descriptors
 from mirclr.features.extractor import Extractor
 from mirclr.features.handcrafted import MfccStatistics
 
-Kind = Literal["chance", "handcrafted", "random-init", "trained"]
+Kind = Literal["chance", "handcrafted", "random-init", "previous", "trained", "fusion"]
 CHANCE: Final = "chance"
 RANDOM: Final = "random-init"
+HANDCRAFTED: tuple[type[MfccStatistics] | type[Descriptors], ...] = (MfccStatistics, Descriptors)
 Encoder = TypeVar("Encoder", bound=Extractor)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row to be judged: an `extractor`, or a table of vectors that is `given`. Rows of one `family` differ only in
-    their seed; `rivals` is the family of untrained twins, "" where there is none.
+    """A row to be judged: an `extractor`, a table of vectors that is `given`, or `members` whose vectors stand side by
+    side. Rows of one `family` differ only in their seed; `rivals` are the families that a trained or a fused one is
+    compared with, the untrained twins first.
 
     `notes`: what a reader must know, from the table or the extractor's optional attribute of that name.
     """
@@ -29,9 +32,10 @@ class Candidate:
     name: str
     kind: Kind
     family: str
-    extractor: Extractor | None
-    rivals: str = ""
+    extractor: Extractor | None = None
+    rivals: tuple[str, ...] = ()
     given: Table | None = None
+    members: tuple[Candidate, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -42,12 +46,13 @@ class Candidate:
         """Numbers a vector."""
         if self.given is not None:
             return int(self.given.vectors.shape[1])
-        return self.extractor.dim if self.extractor else 0
+        return self.extractor.dim if self.extractor else sum(member.dim for member in self.members)
 
     @property
     def fingerprint(self) -> str:
         """Differs whenever the vectors would."""
-        return self.given.fingerprint if self.given else self.extractor.fingerprint if self.extractor else ""
+        own = self.given or self.extractor
+        return own.fingerprint if own else "+".join(member.fingerprint for member in self.members)
 
 
 def candidates(
@@ -58,9 +63,12 @@ def candidates(
     random_seeds: int,
     seed: int,
     given: Mapping[str, Table] | None = None,
+    previous: Mapping[str, Encoder] | None = None,
+    handcrafted: Sequence[type[MfccStatistics] | type[Descriptors]] = HANDCRAFTED[:1],
 ) -> list[Candidate]:
-    """Every row but chance: MFCC statistics, `random_seeds` untrained twins per architecture, the trained encoders, and
-    tables of vectors that are `given`, of which nobody can make a twin.
+    """Every row but chance: `handcrafted` vectors, `random_seeds` untrained twins per architecture, `previous` encoders
+    (what training went on from, or replaced), the trained encoders, and tables of vectors that are `given`, of which
+    nobody can make a twin.
 
     `families` gives encoders that differ only in their seed one name (default: each is alone). Twins are seeded
     `seed`, `seed + 1`, .... Raises UsageError without an encoder and a table, without twins, or on a name that is
@@ -69,21 +77,24 @@ def candidates(
     tables = given or {}
     if not (encoders or tables) or random_seeds < 1:
         raise UsageError("a report needs at least one trained encoder and one random-init seed to compare it with")
-    handcrafted = MfccStatistics(next(iter(encoders.values())).sample_rate) if encoders else MfccStatistics()
-    rows = [Candidate(MfccStatistics.name, "handcrafted", MfccStatistics.name, handcrafted)]
+    own = [*encoders.values(), *(previous or {}).values()]
+    rows = [Candidate(made.name, "handcrafted", made.name, made(own[0].sample_rate) if own else made())
+            for made in handcrafted]  # fmt: skip
     plans = {name: _architecture(encoder) for name, encoder in encoders.items()}
     models = {plan: name for name, plan in reversed(plans.items())}  # the first encoder of each architecture
     twins = {plan: RANDOM if len(models) == 1 else f"{RANDOM} of {name}" for plan, name in models.items()}
     for plan, family in reversed(twins.items()):
         seeds = range(seed, seed + random_seeds)
         rows += [Candidate(f"{family} (seed {s})", RANDOM, family, untrained(encoders[models[plan]], s)) for s in seeds]
-    rows += [Candidate(n, "trained", families.get(n, n), e, twins[plans[n]]) for n, e in encoders.items()]
-    rows += [Candidate(n, "trained", n, None, given=table) for n, table in tables.items()]
-    return _distinct(rows)
+    rows += [Candidate(name, "previous", name, encoder) for name, encoder in (previous or {}).items()]
+    others = (*(made.name for made in handcrafted), *(previous or {}))
+    rows += [Candidate(n, "trained", families.get(n, n), e, (twins[plans[n]], *others)) for n, e in encoders.items()]
+    rows += [Candidate(n, "trained", n, rivals=others, given=table) for n, table in tables.items()]
+    return distinct(rows)
 
 
 def extractors_of(asked: Sequence[Candidate]) -> dict[str, Extractor]:
-    """The extractors by row, without the rows of given vectors."""
+    """The extractors by row, without the rows of given vectors and of members."""
     return {c.name: c.extractor for c in asked if c.extractor is not None}
 
 
@@ -93,7 +104,8 @@ def _architecture(encoder: Extractor) -> str:
     return json.dumps(plan, sort_keys=True, default=str) if plan else f"{encoder.dim} at {encoder.sample_rate} Hz"
 
 
-def _distinct(rows: list[Candidate]) -> list[Candidate]:
+def distinct(rows: list[Candidate]) -> list[Candidate]:
+    """`rows`; raises UsageError where two have one name."""
     taken = {CHANCE}
     for row in rows:
         if row.name in taken:

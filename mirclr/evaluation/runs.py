@@ -46,23 +46,29 @@ def evaluate_runs(
     *,
     vectors: Sequence[Path] = (),
     exams: Exams | None = None,
+    previous: Path | None = None,
     random_seeds: int = 3,
     seed: int = 0,
     device: str = "auto",
 ) -> Work[Report]:
-    """`evaluate` for encoders on disk (see `open_runs`) and files of `vectors` (see `read_tables`).
+    """`evaluate` for encoders on disk (see `open_runs`) and files of `vectors` (see `read_tables`), the encoder
+    `previous` a rival of them all.
 
     Segment vectors and answers are kept in the cache folder (`kept_exams`), unless `exams` says otherwise. Raises what
     all three raise.
     """
     tables = read_tables(vectors, collection)
-    runs = open_runs(paths, device)
+    runs = open_runs([*paths, *([previous] if previous else [])], device)
     for name, encoder in runs.encoders.items():
         encoder.notes = (*encoder.notes, *heard(runs.folders[name], collection))
+    names = list(runs.encoders)
+    trained = {name: runs.encoders[name] for name in names[: len(paths)]}
+    earlier = {f"previous: {name}": runs.encoders[name] for name in names[len(paths) :]}
     report = yield from evaluate(
         collection,
-        runs.encoders,
-        families=runs.families,
+        trained,
+        families=_families({name: runs.folders[name] for name in trained}),
+        previous=earlier,
         random_seeds=random_seeds,
         seed=seed,
         tables=tables,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
 from mirclr.errors import DatasetError
-from mirclr.evaluation.crossfit import Problem
+from mirclr.evaluation.crossfit import Problem, refuse_frames
 from mirclr.evaluation.retrieval import Ground
 from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor
@@ -41,13 +41,15 @@ def every_vector(collection: Collection, extractor: Extractor, workers: int | No
 @dataclass(frozen=True)
 class Subject:
     """`tracks` that everybody read (N rows), `vectors[name]` `(N, D)` for each extractor and each table of vectors, the
-    `problem` and `ground` on those tracks, and the `quarantine` (path, reason, detail) of the rest."""
+    `problem` and `ground` on those tracks, the `quarantine` (path, reason, detail) of the rest, and the `speeds` (see
+    `Together`)."""
 
     tracks: pd.DataFrame
     vectors: dict[str, np.ndarray]
     problem: Problem
     ground: Ground
     quarantine: pd.DataFrame
+    speeds: Mapping[str, float] = field(default_factory=dict)
 
 
 def embed_collection(
@@ -58,20 +60,23 @@ def embed_collection(
 ) -> Work[Subject]:
     """Embed the collection by every extractor and keep the tracks all of them could read.
 
-    `tables`: vectors `(N, D)` that are there already, in the order of the collection's tracks. Raises DatasetError when
-    no track is left, or when an extractor gives a vector that is not finite.
+    `tables`: vectors `(N, D)` that are there already, in the order of the collection's tracks. Raises UsageError on a
+    task of frames, DatasetError when no track is left, or when an extractor gives a vector that is not finite.
     """
+    refuse_frames(collection.name, collection.kind)
     found: dict[str, tuple[list[str], np.ndarray]] = {}
     bad = [pd.DataFrame(columns=["path", "reason", "detail"])]
+    speeds: dict[str, float] = {}
     for rate in sorted({e.sample_rate for e in extractors.values()}):
         team = Together({name: e for name, e in extractors.items() if e.sample_rate == rate})
         done = yield from embed(team, collection.tracks)
         found |= {name: (list(done.tracks["path"]), v) for name, v in team.split(done.vectors).items()}
         bad.append(done.quarantine)
+        speeds |= team.speeds
     paths = list(collection.tracks["path"])
     found |= {name: (paths, table) for name, table in (tables or {}).items()}
     quarantine = pd.concat(bad).drop_duplicates("path", ignore_index=True)
-    return _subject(collection, found, quarantine)
+    return replace(_subject(collection, found, quarantine), speeds=speeds)
 
 
 def _subject(
@@ -84,7 +89,7 @@ def _subject(
     vectors = {name: _kept(name, paths, table, read) for name, (paths, table) in found.items()}
     targets, groups = collection.targets[keep], collection.groups[keep]
     classes = len(collection.vocabulary)
-    problem = Problem(collection.task, targets, groups, _splits_within(collection.splits, keep), classes)
+    problem = Problem(collection.kind, targets, groups, _splits_within(collection.splits, keep), classes)
     labels = targets if collection.task == "multiclass" else None
     tracks = collection.tracks[keep].reset_index(drop=True)
     return Subject(tracks, vectors, problem, Ground(groups, labels), quarantine)

@@ -46,9 +46,15 @@ def _from_checkpoint(path: Path, device: str) -> EncoderExtractor:
     return _extractor(about, {n[4:]: t for n, t in tensors.items() if n.startswith("ema.")}, path, device)
 
 
+def _as_written(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan from before an encoder's defaults were written out: its residual network was of size "small"."""
+    encoder = plan["encoder"]
+    return {**plan, "encoder": {"size": "small", **encoder} if encoder["name"] == "resnet" else encoder}
+
+
 def _extractor(about: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path, device: str) -> EncoderExtractor:
     try:
-        embedder = Embedder(about["plan"])
+        embedder = Embedder(_as_written(about["plan"]))
         embedder.load_state_dict(dict(tensors))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: does not fit the model it describes: {error}") from error

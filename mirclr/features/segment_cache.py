@@ -63,19 +63,16 @@ class SegmentCache:
 
         Of several extractors together only those that do not know the sound yet hear it. Raises what `hear` raises.
         """
-        members = list(extractor.extractors.values()) if isinstance(extractor, Together) else [extractor]
+        team = extractor if isinstance(extractor, Together) else Together({extractor.name: extractor})
         content = self.content(path)
-        known: dict[int, Segments] = {}
-        for place, member in enumerate(members):
-            if (found := self.read(member, content)) is not None:
-                known[place] = found
-        if missing := [place for place in range(len(members)) if place not in known]:
+        known = {name: found for name, member in team.extractors.items() if (found := self.read(member, content))}
+        if missing := [name for name in team.extractors if name not in known]:
             samples = hear()
-            for place in missing:
-                known[place] = members[place].segments(samples)
-                self.write(members[place], content, known[place])
-        parts = [known[place] for place in range(len(members))]
-        return Together.joined(parts) if isinstance(extractor, Together) else parts[0]
+            for name in missing:
+                known[name] = team.hear(name, samples)
+                self.write(team.extractors[name], content, known[name])
+        parts = [known[name] for name in team.extractors]
+        return Together.joined(parts) if team is extractor else parts[0]
 
     def _place(self, extractor: Extractor, content: str) -> Path:
         return self.folder / extractor.fingerprint / f"{content}.npz"

@@ -1,6 +1,6 @@
 """Contrast within a clip: the space of one attribute, in which a view of the same clip can be a negative.
 
-Xiao, Wang, Efros and Darrell, "What should not be contrastive in contrastive learning" (LooC, arXiv 2008.05659), eq. 2;
+Xiao, Wang, Efros and Darrell, "What should not be contrastive in contrastive learning" (LooC, arXiv 2008.05659);
 for music Guinot, Quinton and Fazekas, "Leave-One-EquiVariant" (arXiv 2412.18955).
 """
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mirclr.models.table import build_compression, build_encoder, build_frontend, build_head, build_normalisation
+from mirclr.tables import options_of
 
 VECTORS = ("features", "projection")
 """What an embedder may give."""
@@ -48,6 +49,8 @@ class Embedder(nn.Module):
         least = self.frontend.least_spread
         self.normalise = build_normalisation(bands=bands, least=least, **plan.get("normalise", {"name": "fitted"}))
         self.encoder = build_encoder(bands=bands, **plan["encoder"])
+        # Defaults written out: what is on disk stays what it was when a default changes.
+        self.plan["encoder"] = {**options_of(type(self.encoder), ("bands",)), **plan["encoder"]}
         self._check_domains()
         projection = plan.get("projection")
         self.project = None if projection is None else build_head(inputs=self.encoder.dim, **projection)
@@ -82,6 +85,11 @@ class Embedder(nn.Module):
     def features(self, frames: Tensor) -> Tensor:
         """The frontend's frames `(B, F, N)` to the encoder's features `(B, C)`."""
         features: Tensor = self.encoder(self.normalise(self.compress(frames)))
+        return features
+
+    def sequence(self, frames: Tensor) -> Tensor:
+        """The frontend's frames `(B, F, N)` to features of every moment, `(B, ceil(N / encoder.frame_stride), C)`."""
+        features: Tensor = self.encoder.sequence(self.normalise(self.compress(frames)))
         return features
 
     def from_spectrogram(self, frames: Tensor) -> Tensor:

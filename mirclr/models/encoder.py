@@ -28,6 +28,12 @@ class Encoder(nn.Module):
     min_frames: int = 1
     bands: int | None = None
 
+    @property
+    def grid(self) -> int:
+        """Input frames by which the input may be shifted so that `sequence` is shifted too, away from its ends: a deep
+        stage that looks at every eighth frame looks at others when the input begins between them."""
+        return self.frame_stride
+
     def forward(self, frames: Tensor) -> Tensor:
         """`(B, F, N)` to `(B, D)`, for any N >= `min_frames`."""
         raise NotImplementedError

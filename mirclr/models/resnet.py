@@ -21,8 +21,8 @@ class ResidualEncoder(StagedEncoder):
 
     `size` sets what the next three options leave open; for 4 s of 64 bands at 62.5 frames a second:
 
-    - "nano": width 16, 0.31 M parameters, 0.03 GFLOP; a CPU with little time;
-    - "small": width 32, 1.2 M parameters, 0.13 GFLOP; the default;
+    - "nano": width 16, 0.31 M parameters, 0.03 GFLOP; the default: a CPU, minutes, hundreds of tracks;
+    - "small": width 32, 1.2 M parameters, 0.13 GFLOP; hours, or thousands of tracks;
     - "base": width 64, two blocks per stage (ResNet-18), 11 M parameters, 1.1 GFLOP; a GPU and tens of thousands
       of tracks.
 
@@ -36,7 +36,7 @@ class ResidualEncoder(StagedEncoder):
 
     def __init__(
         self,
-        size: Literal["nano", "small", "base"] = "small",
+        size: Literal["nano", "small", "base"] = "nano",
         width: int | None = None,
         stages: int | None = None,
         blocks: int | None = None,

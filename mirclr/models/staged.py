@@ -78,6 +78,11 @@ class StagedEncoder(Encoder):
         whole = [at_rate(row, ratio, rows[0].shape[2]) for row, ratio in zip(rows, ratios, strict=True)]
         return torch.cat(whole, dim=1).transpose(1, 2)
 
+    @property
+    def grid(self) -> int:
+        """The stride of the last stage, which is a multiple of all others."""
+        return self.strides[-1]
+
     def depths(self) -> list[nn.Module]:
         return [self.stem, *self.stages]
 

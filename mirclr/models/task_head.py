@@ -16,6 +16,7 @@ from torch.nn import functional
 
 TASKS = ("multiclass", "multilabel", "regression")
 _TINY = 1e-12  # the least probability a log loss counts with
+_RARE = 1e-4  # the least share of frames an output begins with: one that never occurs can still be learned
 
 
 class TaskHead(nn.Module):
@@ -32,11 +33,16 @@ class TaskHead(nn.Module):
     Outputs by `task`: logits of K classes (multiclass), logits of K labels (multilabel), K quantities in units of
     the training targets' deviation (regression, after `fit_targets`). `label_smoothing` is for multiclass.
 
+    `framewise`: it reads features of frames, not of clips. Most frames hold nothing: the first answer is how often each
+    output is there (`fit_targets`), so that training does not begin by learning that; and what counts as an event is a
+    threshold for each output, `thresholds` `(K,)`, to be chosen on music that was not trained on.
+
     `plan` is plain data that rebuilds the head: `TaskHead(**plan)`. Raises ValueError on an option out of range.
     """
 
     target_mean: Tensor
     target_std: Tensor
+    thresholds: Tensor
 
     def __init__(
         self,
@@ -47,16 +53,21 @@ class TaskHead(nn.Module):
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
+        framewise: bool = False,
     ) -> None:
         super().__init__()
         _check_options(inputs, outputs, task, hidden, dropout, label_smoothing)
-        self.task, self.outputs, self.label_smoothing = task, outputs, label_smoothing
+        if framewise and task != "multilabel":
+            raise ValueError(f"head.framewise is for several labels a frame, this task is {task}")
+        self.task, self.outputs, self.label_smoothing, self.framewise = task, outputs, label_smoothing, framewise
         self.plan: dict[str, Any] = {
             "inputs": inputs, "outputs": outputs, "task": task, "hidden": list(hidden), "dropout": dropout,
-            "label_smoothing": label_smoothing,
+            "label_smoothing": label_smoothing, "framewise": framewise,
         }  # fmt: skip
         self.standardise = nn.BatchNorm1d(inputs, affine=False)
         self.map = _layers([inputs, *hidden, outputs], dropout)
+        if framewise:
+            self.register_buffer("thresholds", torch.full((outputs,), 0.5))
         if task == "regression":
             self.register_buffer("target_mean", torch.zeros(outputs))
             self.register_buffer("target_std", torch.ones(outputs))
@@ -71,7 +82,8 @@ class TaskHead(nn.Module):
 
     @torch.no_grad()
     def fit_targets(self, targets: Tensor) -> TaskHead:
-        """Take mean and deviation of `(M, K)` training targets as the unit of a regression. Returns itself.
+        """Take mean and deviation of `(M, K)` training targets as the unit of a regression, and the mean as the first
+        answer for frames. Returns itself.
 
         Raises ValueError when a target does not vary: there is nothing to predict.
         """
@@ -81,6 +93,8 @@ class TaskHead(nn.Module):
                 raise ValueError(f"target {int((std > 0).int().argmin())} is the same for every training track")
             self.target_mean.copy_(mean)
             self.target_std.copy_(std)
+        if self.framewise:
+            self.map[-1].bias.copy_(targets.double().mean(dim=0).clamp(_RARE, 1 - _RARE).logit())  # type: ignore[operator]
         return self
 
     def forward(self, features: Tensor) -> Tensor:

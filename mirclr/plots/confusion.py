@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mirclr.plots.figure import INK, new_figure
+from mirclr.plots.figure import INK, new_figure, plain
 
 COUNTED = 20  # up to this many classes the count is written into its cell; beyond, only the colour is legible
 
@@ -33,12 +33,13 @@ def draw_confusion(counts: np.ndarray, labels: Sequence[str], title: str) -> Fig
 
 
 def _name_axes(axes: Axes, labels: Sequence[str], title: str) -> None:
+    labels = [plain(label) for label in labels]
     size = 9 if len(labels) <= COUNTED else 6
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(range(len(labels)), labels, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10, wrap=True)
+    axes.set_title(plain(title), fontsize=10, wrap=True)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mirclr.evaluation.invariance import InvarianceReport, Moved
 from mirclr.plots.figure import FAINT, new_figure
-from mirclr.plots.report import COLOURS
+from mirclr.plots.rows import COLOURS
 
 
 def draw_invariance(report: InvarianceReport, title: str) -> Figure:

@@ -1,35 +1,74 @@
-"""The figures of a report card: rows side by side with their intervals, and a confusion matrix per trained encoder."""
+"""The pictures of a report card, and the page that holds them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
-
-from mirclr.evaluation.card import ALSO_COMPARED, Report, Row
+from mirclr.datasets.tasks import spoken
+from mirclr.evaluation.card import ALSO_COMPARED, Report
+from mirclr.evaluation.folder import FolderReport
+from mirclr.evaluation.page import trained_rows
+from mirclr.evaluation.projection import FEWEST, methods, project, sampled
 from mirclr.evaluation.report_files import row_confusion
-from mirclr.evaluation.verdict import SPOKEN, value_text
 from mirclr.plots.confusion import draw_confusion
-from mirclr.plots.figure import INK, new_figure, save_png
+from mirclr.plots.embeddings import draw_embeddings, target_tags
+from mirclr.plots.figure import save_png
+from mirclr.plots.page import Picture, folder_page, report_page, write_page
+from mirclr.plots.rows import draw_rows
+from mirclr.plots.sections import draw_section
 
-COLOURS = {"chance": "#999999", "handcrafted": "#b8860b", "random-init": "#4c72b0", "trained": "#c44e52"}
+ROWS_SAY = "every row with its interval"
 
 
-def draw_report(report: Report, folder: Path) -> list[Path]:
-    """Write rows.png and, for one label a track, confusion-NAME.png per trained encoder; returns their paths."""
-    paths = [save_png(draw_rows(report), folder / "rows.png")]
-    if report.task == "multiclass":
-        names = [r.name for r in report.rows if r.kind == "trained" and r.judged.predictions is not None]
-        for name, stem in file_stems(names).items():
-            title = f"{name} on {report.collection}, linear probe, artist-disjoint"
-            figure = draw_confusion(row_confusion(report, name), report.vocabulary, title)
-            paths.append(save_png(figure, folder / f"confusion-{stem}.png"))
-    return paths
+def draw_report(report: Report, folder: Path, curves: Sequence[Path] = ()) -> list[Path]:
+    """Write every picture of a report and the page that holds them (and `curves`, drawn before); returns their paths.
+
+    rows.png; confusion-NAME.png (one label a track) and embeddings-NAME.png for every trained encoder; NAME.png for
+    every further section that has a picture; report.html last.
+    """
+    keys = [key for key in (report.main, *ALSO_COMPARED) if key in report.measures]
+    warned = ", NO BENCHMARK" if report.about.cautions else ""
+    figure = draw_rows(report.rows, keys, f"{report.collection}: 95 % intervals over artists{warned}")
+    pictures = {"rows": [Picture(save_png(figure, folder / "rows.png"), ROWS_SAY)]}
+    stems = file_stems([row.name for row in trained_rows(report)])
+    pictures["confusion"] = list(_confusions(report, folder, stems))
+    pictures["embeddings"] = list(_embeddings(report, folder, stems))
+    for section in report.sections:
+        drawn = draw_section(section)
+        if drawn is not None:
+            path = save_png(drawn, folder / f"{section.name}.png")
+            pictures[section.name] = [Picture(path, section.title)]
+    pictures["curves"] = [Picture(path, "training curves") for path in curves]
+    page = write_page(report_page(report, pictures), folder / "report.html")
+    return [*(p.path for name, each in pictures.items() if name != "curves" for p in each), page]
+
+
+def draw_folder_report(report: FolderReport, folder: Path, name: str) -> list[Path]:
+    """Write rows.png and report.html of a card without labels, `name` its music; returns their paths."""
+    figure = draw_rows(report.rows, list(report.rows[-1].judged.measures), f"{name}: 95 % intervals over artists")
+    path = save_png(figure, folder / "rows.png")
+    return [path, write_page(folder_page(report, name, [Picture(path, ROWS_SAY)]), folder / "report.html")]
+
+
+def _confusions(report: Report, folder: Path, stems: Mapping[str, str]) -> Iterator[Picture]:
+    for name, stem in stems.items() if report.task == "multiclass" else ():
+        title = f"{name} on {report.collection}, linear probe, artist-disjoint"
+        figure = draw_confusion(row_confusion(report, name), report.vocabulary, title)
+        yield Picture(save_png(figure, folder / f"confusion-{stem}.png"), f"confusion matrix of {name}")
+
+
+def _embeddings(report: Report, folder: Path, stems: Mapping[str, str]) -> Iterator[Picture]:
+    """The vectors of every trained row in the plane; none where there are too few tracks to see anything."""
+    tags = target_tags(spoken(report.problem.task, report.problem.targets), report.vocabulary)
+    for row in trained_rows(report):
+        if row.vectors is None or len(row.vectors) < FEWEST:
+            continue
+        chosen = sampled(len(row.vectors), report.seed)
+        maps = {method: project(row.vectors[chosen], method, report.seed) for method in methods()}
+        figure = draw_embeddings(maps, {name: values[chosen] for name, values in tags.items()}, row.name)
+        yield Picture(save_png(figure, folder / f"embeddings-{stems[row.name]}.png"), f"vectors of {row.name}")
 
 
 def file_stems(names: Sequence[str]) -> dict[str, str]:
@@ -40,39 +79,3 @@ def file_stems(names: Sequence[str]) -> dict[str, str]:
         tries = (stem, *(f"{stem}-{n}" for n in range(2, len(names) + 2)))
         out[name] = next(t for t in tries if t.casefold() not in {s.casefold() for s in out.values()})
     return out
-
-
-def draw_rows(report: Report) -> Figure:
-    """A dot with its 95 % interval for every row, in a panel for the main measure and each retrieval measure."""
-    keys = [key for key in (report.main, *ALSO_COMPARED) if key in report.measures]
-    figure = new_figure(1.8 + 2.6 * len(keys), 0.9 + 0.34 * len(report.rows))
-    panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
-    for axes, key in zip(panels, keys, strict=True):
-        _draw_measure(axes, report.rows, key)
-    panels[0].set_yticks(range(len(report.rows)), [row.name for row in report.rows], fontsize=8)
-    panels[0].invert_yaxis()
-    figure.suptitle(f"{report.collection}: 95 % intervals over artists", fontsize=10)
-    return figure
-
-
-def _draw_measure(axes: Axes, rows: Sequence[Row], key: str) -> None:
-    for place, row in enumerate(rows):
-        m = row.judged.measures[key]
-        colour = COLOURS[row.kind]
-        axes.plot([m.low, m.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-        axes.plot(m.value, place, marker="D" if row.seeds > 1 else "o", color=colour, markersize=5)
-        if np.isfinite(m.value):
-            text = value_text(key, m.value)
-            axes.annotate(
-                text, (m.value, place), (0, 5), textcoords="offset points", ha="center", fontsize=7, color=INK
-            )
-    spoken, share = SPOKEN[key.partition(".")[2]]
-    axes.set_title(spoken, fontsize=9)
-    if share:
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.tick_params(axis="x", labelsize=8)
-    axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.grid(axis="x", color="#eeeeee")
-    axes.set_axisbelow(True)
-    axes.margins(y=0.08)

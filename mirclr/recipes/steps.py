@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from mirclr.datasets.tasks import Task
 from mirclr.errors import UsageError
 from mirclr.recipes.options import Count, Texts, listed
 from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
@@ -92,11 +93,13 @@ def evaluate(
     output: Writes,
     *,
     label: str | None = None,
+    task: Task | None = None,
     split: str | None = None,
     folds: Annotated[int, Field(ge=2, le=50)] | None = None,
     seed: int = 0,
     random_seeds: Count = 3,
     allow: Texts = (),
+    allow_partial: bool = False,
 ) -> Work[Outcome]:
     """`mirclr evaluate DATASET --encoder ENCODER... -o OUTPUT`: the report card on a labelled collection."""
     from mirclr.datasets.table import load_collection
@@ -104,12 +107,22 @@ def evaluate(
     from mirclr.evaluation.runs import evaluate_runs
     from mirclr.plots.report import draw_report
 
-    collection = load_collection(dataset, label=label, split=split, folds=folds, seed=seed, allow=allow)
+    collection = load_collection(
+        dataset,
+        label=label,
+        task=task,
+        split=split,
+        folds=folds,
+        seed=seed,
+        allow=allow,
+        allow_partial=allow_partial,
+    )
     report = yield from evaluate_runs(collection, encoder, random_seeds=random_seeds, seed=seed)
     paths = [*write_report(report, output), *draw_report(report, output)]
-    made = {path.name: str(path) for path in paths if path.name in ("report.json", "rows.png")}
+    made = {path.name: str(path) for path in paths if path.name in ("report.json", "report.html", "rows.png")}
     left_out = listed(report.quarantine, _missing(report.missing))
-    return Outcome(made, _card(report), (*report.sentences, *report.notes), left_out)
+    says = (*(f"NO BENCHMARK: {caution}" for caution in report.about.cautions), *report.sentences, *report.notes)
+    return Outcome(made, _card(report), says, left_out)
 
 
 def _missing(paths: Iterable[str]) -> list[dict[str, str]]:
@@ -122,10 +135,12 @@ def evaluate_folder(folder: Reads, encoder: Reads, output: Writes, seed: int = 0
     from mirclr.evaluation.folder import evaluate_folder as judge
     from mirclr.evaluation.folder import write_folder_report
     from mirclr.features.encoder_file import load_encoder
+    from mirclr.plots.report import draw_folder_report
 
     found = yield from scan(folder)
     report = yield from judge(found.tracks, load_encoder(encoder), seed=seed)
-    made = {path.name: str(path) for path in write_folder_report(report, output)[-1:]}
+    paths = [*write_folder_report(report, output), *draw_folder_report(report, output, folder.resolve().name)]
+    made = {path.name: str(path) for path in paths if path.name in ("report.json", "report.html")}
     notes = tuple(note for row in report.rows for note in row.notes)
     left_out = listed(found.quarantine, report.quarantine)
     return Outcome(made, tuple(report.card()), (*report.sentences, *notes), left_out)

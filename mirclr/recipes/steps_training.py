@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mirclr.config import BudgetConfig, PretrainConfig, read_yaml, validate
+from mirclr.datasets.tasks import Task
 from mirclr.recipes.ablation_rows import Groups
 from mirclr.recipes.options import (
     Count,
@@ -28,12 +29,22 @@ from mirclr.training.finetune_config import FinetuneConfig
 
 
 def synth(
-    output: Writes, *, artists: Count = 12, tracks: Count = 6, seconds: Seconds = 30.0, seed: int = 0
+    output: Writes,
+    *,
+    artists: Count = 12,
+    tracks: Count = 6,
+    seconds: Seconds = 30.0,
+    seed: int = 0,
+    truth: bool = False,
 ) -> Work[Outcome]:
-    """Music by the procedural band: `artists` bands with `tracks` each of `seconds`, and labels.csv beside them."""
+    """Music by the procedural band: `artists` bands with `tracks` each of `seconds`, and labels.csv beside them; with
+    `truth` the exact beats, onsets, notes and sections of each."""
     from mirclr.audio.synth_catalogue import make_collection
 
-    table = yield from make_collection(output, artists=artists, tracks=tracks, seconds=seconds, seed=seed, format="ogg")
+    work = make_collection(
+        output, artists=artists, tracks=tracks, seconds=seconds, seed=seed, truth=truth, format="ogg"
+    )
+    table = yield from work
     made = {"music": str(output), "labels": str(output / "labels.csv")}
     return Outcome(made, says=(f"{len(table)} tracks by {artists} bands in {table['label'].nunique()} styles",))
 
@@ -56,6 +67,7 @@ def finetune(
     output: Writes,
     *,
     label: str | None = None,
+    task: Task | None = None,
     folds: Annotated[int, Field(ge=2, le=50)] | None = None,
     target: FolderOrNone = (),
     allow: Texts = (),
@@ -66,11 +78,11 @@ def finetune(
     from mirclr.training.finetune import finetune as tune
     from mirclr.training.labelled import load_for_split
 
-    collection = load_for_split(dataset, config.split, label=label, folds=folds, allow=allow)
+    collection = load_for_split(dataset, config.split, label=label, task=task, folds=folds, allow=allow)
     settings = config.model_copy(update={"encoder": encoder, "target": target[0] if target else None})
     done = yield from tune(collection, settings, output, resume=output.exists())
     p = done.predictions
-    scores = score_held_out(p.task, p.truth, p.scores, p.groups)
+    scores = score_held_out(p.task, p.truth, p.scores, p.groups, values=p.values)
     scores.write(output / "test.json")
     made = {"encoder": str(done.encoder), "head": str(done.head), "predictions": str(output / "predictions.csv")}
     said = f"{done.steps} steps, the weights of step {done.best_step}"

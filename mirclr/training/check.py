@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from mirclr.augment.attributes import head_problems
 from mirclr.augment.table import EFFECTS, build_chain
 from mirclr.config import PretrainConfig, ViewsConfig
@@ -22,7 +24,17 @@ def _attempt(problems: list[str], place: str, make: object, *args: object, **opt
 
 
 def check_config(config: PretrainConfig, source: str) -> None:
-    """Raises ConfigError listing every part that cannot be built; `source` names the file or command."""
+    """Raises ConfigError listing every part that cannot be built; `source` names the file or command.
+
+    What is built to see whether it can be draws random numbers of its own: a run begins the same, checked or not.
+    """
+    with torch.random.fork_rng(devices=[]):
+        problems = _problems(config)
+    if problems:
+        raise ConfigError(source, problems)
+
+
+def _problems(config: PretrainConfig) -> list[str]:
     problems: list[str] = []
     _attempt(problems, "frontend/encoder", Embedder, features_only(plan_of(config)))
     _attempt(problems, "projection", build_head, config.projection.name, 8, **config.projection.options)
@@ -36,9 +48,7 @@ def check_config(config: PretrainConfig, source: str) -> None:
             "cache.level: 'mel' cannot serve effects on samples or a frontend that learns or gives samples; use 'auto'"
         )
     problems += _unread(config)
-    problems += _heads(config)
-    if problems:
-        raise ConfigError(source, problems)
+    return [*problems, *_heads(config)]
 
 
 def _unread(config: PretrainConfig) -> list[str]:

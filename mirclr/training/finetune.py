@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import pandas as pd
 import torch
 
 from mirclr.datasets.collection import Collection
+from mirclr.datasets.tasks import Task
 from mirclr.errors import Interrupted, TrainingError
+from mirclr.events.thresholds import choose_thresholds
 from mirclr.features.encoder import fingerprint_of
 from mirclr.features.encoder_file import save_encoder
 from mirclr.features.head_file import save_head
@@ -29,8 +31,9 @@ from mirclr.models.task_head import as_shares
 from mirclr.reports import Progress, Work, finish
 from mirclr.training.finetune_config import FinetuneConfig
 from mirclr.training.finetune_run import Tuning, open_tuning, refuse_to_overwrite
-from mirclr.training.finetune_score import prediction_rows, score_tracks
+from mirclr.training.finetune_score import measure_rows, prediction_rows, score_tracks
 from mirclr.training.finetune_start import begin
+from mirclr.training.frame_truth import FrameTruth, frame_loss, hear, score_heard
 from mirclr.training.interrupt import StopWish, stop_on_signal
 from mirclr.training.labelled import read_labelled, read_target
 from mirclr.training.schedules import warmup_cosine
@@ -46,15 +49,18 @@ FIRST_LOOKS = (4, 16)  # steps after which a clock's plan is corrected, before t
 
 @dataclass(frozen=True)
 class Predictions:
-    """The test part: `paths` (M), `truth` as in the collection's targets, `scores` (M, K), artists `groups` (M,)."""
+    """The test part of a collection that asks for `task`: `paths` (M), `truth` as in the collection's
+    targets, `scores` (M, K), artists `groups` (M,). Of frames neither truth nor scores are kept, but `values`: what
+    every track reached in every measure."""
 
-    task: str
+    task: Task
     vocabulary: tuple[str, ...]
     split: str
     paths: tuple[str, ...]
     truth: np.ndarray
     scores: np.ndarray
     groups: np.ndarray
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,8 @@ def _learn(run: Tuning, meter: Meter, batches: Iterator[tuple[Loaded, Loaded | N
     aside = None if run.aside is None or other is None else run.frames(run.aside, other)
     optim = run.config.optim
     rate = optim.learning_rate * warmup_cosine(run.plan.progress(run.at.step), optim.warmup)
-    learned = run.tuner.step(frames, _targets(run, loaded), rate, run.at.step, aside)
+    targets, weights = _targets(run, loaded, frames.shape[2])
+    learned = run.tuner.step(frames, targets, rate, run.at.step, aside, weights)
     loss = learned.loss.item()
     if not math.isfinite(loss):
         raise TrainingError(
@@ -148,14 +155,18 @@ def _learn(run: Tuning, meter: Meter, batches: Iterator[tuple[Loaded, Loaded | N
     return loss
 
 
-def _targets(run: Tuning, loaded: Loaded) -> torch.Tensor:
-    """The targets of a batch, `(B, K)`: where effects mix items, the mix of their targets in the same shares."""
+def _targets(run: Tuning, loaded: Loaded, frames: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The targets of a batch, `(B, K)`: where effects mix items, the mix of their targets in the same shares; of tasks
+    of frames `(B, N', K)` and their weights `(B, N')`."""
+    if run.truth is not None:
+        targets, weights = run.truth.batch(loaded.planned, frames)
+        return targets.to(run.device), weights.to(run.device)
     own = run.targets[torch.from_numpy(loaded.planned.track[:, 0]).to(run.device)]
     targets = as_shares(own, run.tuner.bare.head.outputs)
     for chain, drawn in ((run.source.wave, loaded.wave), (run.source.spec, loaded.spec)):
         if chain.steps:
             targets = chain.label_weights(drawn).to(targets) @ targets
-    return targets
+    return targets, None
 
 
 def _report(run: Tuning, meter: Meter) -> None:
@@ -199,6 +210,10 @@ def _validated(run: Tuning) -> dict[str, float]:
     track. Loss alone would stop a network that grows sure of itself while it still gets better. Elsewhere it decides.
     """
     labelled, head = run.labelled, run.tuner.average.head
+    if run.truth is not None:
+        heard = finish(hear(run.tuner.average, labelled, labelled.valid, run.device, "valid"))
+        loss = frame_loss(run.truth.kind, heard, run.truth.step_s)
+        return {"valid_loss": loss, "valid_score": math.exp(-loss)}
     work = score_tracks(run.tuner.average, labelled.material, labelled.valid.ids, run.device, "valid", VALID_CLIPS)
     scores = torch.from_numpy(finish(work)).to(run.device)
     truth = torch.from_numpy(labelled.collection.targets[labelled.valid.rows]).to(run.device)
@@ -225,6 +240,8 @@ def _export(run: Tuning) -> Work[Finetuned]:
     """The last checkpoint, then the best one's encoder, head and answers for the test part."""
     run.save()
     run.take_best()
+    if run.truth is not None:
+        yield from _choose_thresholds(run, run.truth)
     embedder, head = run.tuner.exported()
     collection = run.labelled.collection
     encoder, beside = run.folder / "encoder", run.folder / "head"
@@ -232,7 +249,9 @@ def _export(run: Tuning) -> Work[Finetuned]:
     save_head(beside, head, collection.vocabulary, fingerprint_of(embedder))
     predictions = yield from _tested(run)
     p = predictions
-    rows = prediction_rows(p.task, p.vocabulary, p.paths, p.truth, p.scores)
+    rows = measure_rows(p.paths, p.values) if p.values else prediction_rows(
+        p.task, p.vocabulary, p.paths, p.truth, p.scores
+    )  # fmt: skip
     write_atomic(run.folder / "predictions.csv", pd.DataFrame(rows).to_csv(index=False))
     reports = {row["step"]: row for row in run.journal.reports()}
     return Finetuned(
@@ -248,10 +267,31 @@ def _export(run: Tuning) -> Work[Finetuned]:
     )
 
 
+def _choose_thresholds(run: Tuning, truth: FrameTruth) -> Work[None]:
+    """What counts as an event, by the validation part, for the model that is exported."""
+    heard = yield from hear(run.tuner.average, run.labelled, run.labelled.valid, run.device, "valid")
+    chosen = choose_thresholds(truth.kind, [h.scores for h in heard], [h.truth for h in heard], truth.step_s)
+    run.tuner.average.head.thresholds.copy_(torch.from_numpy(chosen))
+
+
+def _heard_tested(run: Tuning, truth: FrameTruth) -> Work[Predictions]:
+    """Measures of every test track."""
+    labelled, collection = run.labelled, run.labelled.collection
+    heard = yield from hear(run.tuner.average, labelled, labelled.test, run.device, "test")
+    thresholds = run.tuner.average.head.thresholds.cpu().numpy()
+    values = score_heard(truth.kind, heard, len(labelled.test), truth.step_s, thresholds)
+    rows = labelled.test.rows
+    paths, groups = tuple(collection.tracks["path"].iloc[rows]), collection.groups[rows]
+    nothing = np.zeros((len(rows), 0))
+    return Predictions(collection.kind, collection.vocabulary, labelled.split, paths, nothing, nothing, groups, values)
+
+
 def _tested(run: Tuning) -> Work[Predictions]:
     labelled, collection = run.labelled, run.labelled.collection
     rows = labelled.test.rows
+    if run.truth is not None:
+        return (yield from _heard_tested(run, run.truth))
     scores = yield from score_tracks(run.tuner.average, labelled.material, labelled.test.ids, run.device, "test")
     paths = tuple(collection.tracks["path"].iloc[rows])
     truth, groups = collection.targets[rows], collection.groups[rows]
-    return Predictions(collection.task, collection.vocabulary, labelled.split, paths, truth, scores, groups)
+    return Predictions(collection.kind, collection.vocabulary, labelled.split, paths, truth, scores, groups)

@@ -25,16 +25,20 @@ TRAINED_DECAY, UNTRAINED_DECAY = 0.75, 1.0
 
 
 class Tunable(nn.Module):
-    """Embedder and task head: frames `(B, F, N)` to outputs `(B, K)`."""
+    """Embedder and task head: frames `(B, F, N)` to outputs `(B, K)`, or `(B, N', K)` where the head reads frames."""
 
     def __init__(self, embedder: Embedder, head: TaskHead) -> None:
         super().__init__()
         self.embedder, self.head = embedder, head
 
     def forward(self, frames: Tensor) -> Tensor:
-        """`(B, F, N)` to `(B, K)`."""
-        outputs: Tensor = self.head(self.embedder.from_spectrogram(frames))
+        """`(B, F, N)` to `(B, K)` or `(B, N', K)`."""
+        outputs: Tensor = self.head(self.features(frames))
         return outputs
+
+    def features(self, frames: Tensor) -> Tensor:
+        """What the head reads: `(B, D)` of clips, or `(B, N', C)` of moments."""
+        return self.embedder.sequence(frames) if self.head.framewise else self.embedder.from_spectrogram(frames)
 
     def beside(self, frames: Tensor, aside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`(B, F, N)` and frames without labels `(M, F, N)` to outputs `(B, K)` and embeddings `(B, D)`, `(M, D)`.
@@ -127,16 +131,23 @@ class Tuner:
         for part in self.still:
             part.eval()
 
-    def step(self, frames: Tensor, targets: Tensor, rate: float, done: int, aside: Tensor | None = None) -> Learned:
+    def step(
+        self,
+        frames: Tensor,
+        targets: Tensor,
+        rate: float,
+        done: int,
+        aside: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> Learned:
         """Step number `done` (0 is the first) on `(B, F, N)` and targets at the head's learning rate `rate`.
 
-        `aside` `(M, F, N)`: frames of the target folder, where there is one. A gradient that is not finite gives a loss
-        of NaN and leaves the weights alone.
-        """
+        `weights`: of the targets, as `TaskHead.loss` takes them. `aside` `(M, F, N)`: frames of the target folder,
+        where there is one. A gradient that is not finite gives a loss of NaN and leaves the weights alone."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
         self.train()
-        loss, alignment = self._losses(frames, targets, aside)
+        loss, alignment = self._losses(frames, targets, aside, weights)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         limit = self.config.optim.clip_norm
@@ -147,10 +158,12 @@ class Tuner:
         self._follow(done)
         return Learned(loss.detach(), alignment)
 
-    def _losses(self, frames: Tensor, targets: Tensor, aside: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _losses(
+        self, frames: Tensor, targets: Tensor, aside: Tensor | None, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         """The whole loss, and the alignment in it without gradient."""
         if aside is None or self.align is None or self.config.adapt is None:
-            return self.bare.head.loss(self.model(frames), targets), None
+            return self.bare.head.loss(self.model(frames), targets, weights), None
         outputs, source, target = self.model.beside(frames, aside)
         alignment = self.align(*standardised(source, target))
         loss = self.bare.head.loss(outputs, targets) + self.config.adapt.weight * alignment

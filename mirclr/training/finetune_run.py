@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mirclr.config import dump
+from mirclr.datasets.tasks import FRAMEWISE
 from mirclr.errors import UsageError
 from mirclr.files import write_atomic
 from mirclr.training.balanced import BalancedSampler
@@ -24,6 +25,7 @@ from mirclr.training.finetune_config import FinetuneConfig
 from mirclr.training.finetune_learner import Tuner
 from mirclr.training.finetune_score import clips_of
 from mirclr.training.finetune_start import Start, story_notes
+from mirclr.training.frame_truth import FrameTruth
 from mirclr.training.journal import Journal
 from mirclr.training.labelled import Labelled
 from mirclr.training.run_folder import RunFolder
@@ -33,12 +35,13 @@ from mirclr.training.views import Sampler
 
 DEFAULT_MINUTES = 5.0
 FITTED_TRACKS, FITTED_CLIPS = 256, 4
+FITTED_EVERY = 8  # of the frames of those: their neighbours say the same
 
 
 @dataclass
 class Tuning(RunFolder):
     """What the loop touches. `targets` (n, ...) of the training tracks on the device; `aside`: crops of the target
-    folder, where there is one; `at` moves."""
+    folder, where there is one; `truth`: of tasks of frames; `at` moves."""
 
     folder: Path
     config: FinetuneConfig
@@ -47,6 +50,7 @@ class Tuning(RunFolder):
     source: Source
     aside: Source | None
     targets: Tensor
+    truth: FrameTruth | None
     journal: Journal
     board: Board
     at: Position
@@ -124,11 +128,13 @@ def open_tuning(start: Start, labelled: Labelled, config: FinetuneConfig, folder
     """A run in `folder`, fresh or where its last checkpoint stands. Raises CheckpointError when that cannot be used."""
     began, tuner, at = time.monotonic(), start.tuner, Position()
     source, aside = _source(labelled, config, start), _aside(labelled, config, start)
+    framewise = labelled.collection.kind in FRAMEWISE
+    truth = FrameTruth.of(labelled, tuner.bare.embedder) if framewise else None
     last = folder / "checkpoints" / LAST
     if last.exists():
         at = _load(last, start, config, labelled)
     else:
-        _fit(start, labelled)
+        _fit(start, labelled, truth)
     plan = Plan(config.budget.steps) if config.budget.steps is not None else Plan(
         max(1, at.planned or 100), config.budget.minutes or DEFAULT_MINUTES
     )  # fmt: skip
@@ -137,7 +143,7 @@ def open_tuning(start: Start, labelled: Labelled, config: FinetuneConfig, folder
     journal = Journal(folder / "metrics.jsonl", at.step)
     board = Board(folder / "tensorboard", config.tensorboard, at.step)
     return Tuning(
-        folder, config, start, labelled, source, aside, targets, journal, board, at, plan, began - at.elapsed_s
+        folder, config, start, labelled, source, aside, targets, truth, journal, board, at, plan, began - at.elapsed_s
     )
 
 
@@ -180,7 +186,7 @@ def _aside(labelled: Labelled, config: FinetuneConfig, start: Start) -> Source |
     return Source(material, sampler, start.settings)
 
 
-def _fit(start: Start, labelled: Labelled) -> None:
+def _fit(start: Start, labelled: Labelled, truth: FrameTruth | None) -> None:
     """What is measured rather than learned: input normalisation of an encoder that has none, the head's first
     statistics, the unit of a regression."""
     model, device = start.tuner.bare, start.tuner.fabric.device
@@ -191,8 +197,9 @@ def _fit(start: Start, labelled: Labelled) -> None:
     if not start.loaded.normalised:
         model.embedder.fit(clips)
     with torch.no_grad():
-        model.head.fit(torch.cat([model.embedder.from_spectrogram(part).float() for part in clips]))
-    targets = torch.from_numpy(labelled.collection.targets[labelled.train.rows])
+        rows = [model.features(part).float() for part in clips]
+        model.head.fit(torch.cat([r[:, ::FITTED_EVERY].flatten(0, 1) if truth else r for r in rows]))
+    targets = truth.rates() if truth else torch.from_numpy(labelled.collection.targets[labelled.train.rows])
     model.head.fit_targets(targets.to(device))
     start.tuner.average_all()
 

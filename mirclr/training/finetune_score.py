@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mirclr.datasets.tasks import Task, learned, spoken
 from mirclr.models.embedder import Embedder
 from mirclr.reports import Progress, Work
 from mirclr.training.finetune_learner import Tunable
@@ -48,16 +49,25 @@ def score_tracks(
     return np.stack(scores)
 
 
+def measure_rows(paths: Sequence[str], values: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of predictions.csv for tasks of frames: what each track reached in every measure."""
+    return [
+        {"path": os.fspath(path), "measure": name, "value": value}
+        for k, path in enumerate(paths)
+        for name, value in ((name, each[k]) for name, each in values.items())
+    ]
+
+
 def prediction_rows(
-    task: str, vocabulary: Sequence[str], paths: Sequence[str], truth: np.ndarray, scores: np.ndarray
+    task: Task, vocabulary: Sequence[str], paths: Sequence[str], truth: np.ndarray, scores: np.ndarray
 ) -> list[dict[str, Any]]:
     """Rows of predictions.csv. Multiclass: the answer and its probability; else one row per label or target."""
-    if task == "multiclass":
+    if learned(task) == "multiclass":
         named = zip(paths, truth, scores.argmax(axis=1), scores.max(axis=1), strict=True)
         return [
             {"path": os.fspath(path), "true": vocabulary[t], "predicted": vocabulary[p], "probability": share}
             for path, t, p, share in named
         ]
-    each = ((path, *row) for path, ts, ss in zip(paths, truth, scores, strict=True)
+    each = ((path, *row) for path, ts, ss in zip(paths, spoken(task, truth), spoken(task, scores), strict=True)
             for row in zip(vocabulary, ts, ss, strict=True))  # fmt: skip
     return [{"path": os.fspath(path), "label": k, "true": t, "predicted": s} for path, k, t, s in each]

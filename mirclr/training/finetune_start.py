@@ -15,6 +15,7 @@ import torch
 from mirclr.config import PretrainConfig
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split
+from mirclr.datasets.tasks import FRAMEWISE
 from mirclr.errors import ConfigError
 from mirclr.features.encoder_file import load_encoder
 from mirclr.losses.alignment import build_alignment
@@ -24,6 +25,7 @@ from mirclr.training.check import check_config
 from mirclr.training.device import make_fabric
 from mirclr.training.finetune_config import FinetuneConfig, data_settings, plan_data
 from mirclr.training.finetune_learner import Tuner
+from mirclr.training.frame_truth import misplacing
 from mirclr.training.labelled import chosen_split
 from mirclr.training.transfer import TransferReport, transfer
 
@@ -68,7 +70,9 @@ def begin(collection: Collection, config: FinetuneConfig) -> Start:
     settings = data_settings(config, loaded.embedder.plan)
     check_config(settings, "finetune")
     try:
-        head = _head(collection, config, loaded.embedder.dim)
+        framewise = collection.kind in FRAMEWISE
+        inputs = loaded.embedder.encoder.channels if framewise else loaded.embedder.dim
+        head = _head(collection, config, inputs)
         tuner = Tuner(loaded.embedder, head, config, make_fabric(settings), loaded.trained)
     except ValueError as error:
         raise ConfigError("finetune", [str(error)]) from error
@@ -88,6 +92,7 @@ def _contradictions(collection: Collection, config: FinetuneConfig) -> Iterator[
     if config.balanced and collection.task != "multiclass":
         yield f"balanced: is for one label a track, {collection.name} is {collection.task}"
     yield from _misaligned(config)
+    yield from _framewise(collection, config)
     try:
         _head(collection, config, 1)
     except ValueError as error:
@@ -110,9 +115,22 @@ def _misaligned(config: FinetuneConfig) -> Iterator[str]:
         yield f"adapt: {error}"
 
 
+def _framewise(collection: Collection, config: FinetuneConfig) -> Iterator[str]:
+    """What tasks of frames cannot have."""
+    if collection.kind not in FRAMEWISE:
+        return
+    if config.adapt is not None:
+        yield f"adapt: aligns vectors of clips; {collection.kind} are read from frames"
+    for chain, parts in (("wave", config.augment.wave), ("spec", config.augment.spec)):
+        for name in misplacing(collection.kind, [part.name for part in parts]):
+            yield f"augment.{chain}: after {name} the {collection.kind} are not where the truth has them; leave it out"
+
+
 def _head(collection: Collection, config: FinetuneConfig, inputs: int) -> TaskHead:
     """A head for the collection's labels. Raises ValueError where they are not what such a head can learn."""
-    head = TaskHead(inputs, len(collection.vocabulary), collection.task, **config.head.model_dump())
+    framewise = collection.kind in FRAMEWISE
+    options = {**config.head.model_dump(), "framewise": framewise}
+    head = TaskHead(inputs, len(collection.vocabulary), collection.task, **options)
     head.check_targets(torch.from_numpy(collection.targets))
     return head
 

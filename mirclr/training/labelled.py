@@ -18,6 +18,7 @@ from mirclr.datasets.splits import Material as Mass
 from mirclr.datasets.splits import Split, mass_of, seeded_folds
 from mirclr.datasets.table import load_collection
 from mirclr.datasets.targets import per_label
+from mirclr.datasets.tasks import FRAMEWISE
 from mirclr.errors import DatasetError, UsageError
 from mirclr.reports import Work
 from mirclr.training.material import Material, prepare
@@ -57,6 +58,9 @@ class Labelled:
         for part in (self.train, self.valid, self.test):
             digest.update("\n".join(part.ids).encode())
             digest.update(np.ascontiguousarray(self.collection.targets[part.rows]).tobytes())
+            for row in part.rows.tolist() if self.collection.annotations else ():
+                columns = self.collection.annotations[row].values()
+                digest.update(b"".join(np.ascontiguousarray(column).tobytes() for column in columns))
         if self.target is not None:
             digest.update(self.target.collection.encode())
         return digest.hexdigest()
@@ -66,7 +70,7 @@ class Labelled:
         """The parts in a sentence, and the labels that nothing was learned of."""
         counts = f"{len(self.train)} tracks to train on, {len(self.valid)} to stop by, {len(self.test)} to test"
         told = f"split {self.split}: {counts}"
-        if self.collection.task == "regression":
+        if self.collection.task == "regression" or self.collection.kind in FRAMEWISE:
             return (told,)
         targets, labels = self.collection.targets[self.train.rows], self.collection.vocabulary
         there = per_label(targets, self.collection.task, len(labels))

@@ -94,7 +94,7 @@ def test_from_scratch_needs_no_encoder(table: Path, tmp_path: Path) -> None:
     done = mirclr("finetune", table, "--from-scratch", "-o", tmp_path / "run", *words)
     assert done.exit_code == 0, done.stderr
     plan = json.loads((tmp_path / "run" / "encoder" / "encoder.json").read_text())["plan"]
-    assert plan["encoder"] == {"name": "resnet", "width": 4}
+    assert (plan["encoder"]["name"], plan["encoder"]["width"]) == ("resnet", 4)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_more_than_a_twentieth_missing_is_1(tmp_path: Path) -> None:
     (tmp_path / "m" / "0-0.wav").unlink()
     shown = run_check(str(path))
     assert shown.exit_code == 1
-    assert "8% of the listed files are missing: above 5% it is not evaluated" in shown.stderr
+    assert "8% of the listed files are missing: above 5% nothing is trained on it" in shown.stderr
 
 
 def test_a_leak_is_1_unless_it_is_allowed_by_name(tmp_path: Path) -> None:

@@ -54,12 +54,21 @@ def test_report_goes_to_the_run_folder_and_the_table_to_stdout(place: Path) -> N
     result = evaluate(place)
     assert result.exit_code == 0, result.stderr
     made = sorted(p.name for p in (place / "run" / "evaluation" / "labels").iterdir())
-    assert made == ["confusion-run.png", "confusion.csv", "curves-run.png", "per_class.csv", "predictions.csv",
-                    "report.csv", "report.json", "rows.png"]  # fmt: skip
-    rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert [row[0] for row in rows] == ["row", "chance", "MFCC statistics", "random-init (seed 0)",
-                                        "random-init (seed 1)", "run", "random-init (mean of 2 seeds)"]  # fmt: skip
-    assert len({len(row) for row in rows}) == 1
+    assert made == ["confusion-run.png", "confusion.csv", "curves-run.png", "draws.npz", "embeddings-run.png",
+                    "per_class.csv", "predictions.csv", "report.csv", "report.html", "report.json",
+                    "rows.png"]  # fmt: skip
+    tables = [[line.split("\t") for line in table.splitlines()] for table in result.stdout.split("\n\n")]
+    assert [table[0][0] for table in tables] == ["what", "split", "row", "label", "true \\ predicted", "row"]
+    assert all(len({len(row) for row in table}) == 1 for table in tables)
+    facts, rows, costs = dict(tables[0]), tables[2], {row[0]: row for row in tables[-1]}  # type: ignore[arg-type]
+    assert facts["in training and test"].startswith("0 artists")
+    assert [row[0] for row in rows] == ["row", "chance", "MFCC statistics", "MFCC, chroma and tempogram",
+                                        "random-init (seed 0)", "random-init (seed 1)", "run", "run + handcrafted",
+                                        "random-init (mean of 2 seeds)"]  # fmt: skip
+    learned = sum(p.numel() for p in Embedder(PLAN).parameters())
+    assert costs["run"][1] == str(learned)
+    assert costs["MFCC statistics"][1] == "0"
+    assert "times real time" in costs["run"][3]
     told = json.loads((place / "run" / "evaluation" / "labels" / "report.json").read_text())
     for row, cells in zip(told["rows"], rows[1:], strict=True):
         assert cells[rows[0].index("accuracy")].startswith(f"{100 * row['measures']['linear.accuracy']['value']:.1f} %")
@@ -89,6 +98,25 @@ def test_a_broken_file_is_listed_and_the_rest_judged(place: Path, tmp_path: Path
     assert told["tracks"] == 23
     assert [row["path"] for row in told["quarantine"]] == [str(place / "7.wav")]
     assert "quarantined" in result.stderr
+
+
+def test_a_collection_that_is_not_whole_is_judged_only_where_that_is_allowed(place: Path, tmp_path: Path) -> None:
+    (place / "23.wav").rename(place / "gone")
+    try:
+        refused = evaluate(place, "-o", str(tmp_path / "no"))
+        allowed = evaluate(place, "-o", str(tmp_path / "card"), "--allow-partial")
+    finally:
+        (place / "gone").rename(place / "23.wav")
+    assert refused.exit_code == 1
+    assert "1 of 24 listed files are missing: 23.wav" in refused.stderr
+    assert "--allow-partial" in refused.stderr
+    assert not (tmp_path / "no").exists()
+    assert allowed.exit_code == 3
+    caution = "partial collection: 1 of 24 listed files are missing: 23.wav"
+    assert f"caution\t{caution}" in allowed.stdout
+    assert f"NO BENCHMARK: {caution}" in allowed.stderr
+    for name in ("report.json", "report.csv", "per_class.csv", "predictions.csv", "confusion.csv", "report.html"):
+        assert caution in (tmp_path / "card" / name).read_text(), name
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_every_measure_is_compared_with_both_rivals_in_words(report: FolderRepor
 
 def test_what_could_not_be_read_is_listed_and_the_files_say_the_same(report: FolderReport, tmp_path: Path) -> None:
     assert [Path(p).name for p in report.quarantine["path"]] == ["words.wav"]
-    table, data = write_folder_report(report, tmp_path / "card")
+    table, _, data = write_folder_report(report, tmp_path / "card")
     assert pd.read_csv(table).to_dict("records") == [pytest.approx(r) for r in report.records()]
     assert json.loads(data.read_text())["rows"] == report.records()
 

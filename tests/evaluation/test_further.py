@@ -324,7 +324,10 @@ def test_sections_are_in_the_report_and_its_files(tmp_path: Path, monkeypatch: p
     theirs = next(row for row in report.rows if row.name == "theirs")
     assert (theirs.kind, theirs.dim, theirs.notes) == ("trained", 16, ("a note",))
     assert theirs.judged.measures == next(row for row in report.rows if row.name == "clever").judged.measures
-    assert {c.rival for c in report.comparisons if c.ours == "theirs"} == {"MFCC statistics"}
+    assert {c.rival for c in report.comparisons if c.ours == "theirs"} == {
+        "MFCC statistics",
+        "MFCC, chroma and tempogram",
+    }
     assert [section.name for section in report.sections] == [
         "protocol-fewshot",
         "label-efficiency",

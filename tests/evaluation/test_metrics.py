@@ -141,5 +141,7 @@ def test_confusion_and_class_scores_equal_scikit_learn() -> None:
 def test_lengths_that_differ_and_unknown_tasks_are_refused() -> None:
     with pytest.raises(ValueError, match="3 truths, 2 scores and weights of 3 do not match"):
         score_predictions("multiclass", np.zeros(3, int), np.ones((2, 2)), np.ones((1, 3)))
-    with pytest.raises(ValueError, match="task must be one of multiclass, multilabel, regression, got 'genre'"):
+    with pytest.raises(
+        ValueError, match="task must be one of multiclass, multilabel, regression, key, tempo, got 'genre'"
+    ):
         score_predictions("genre", np.zeros(3, int), np.ones((3, 2)), np.ones((1, 3)))

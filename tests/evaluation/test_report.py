@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,18 @@ def test_chance_handcrafted_random_and_trained_rows_are_always_there(report: Rep
     assert [(row.name, row.kind, row.seeds) for row in report.rows] == [
         ("chance", "chance", 1),
         ("MFCC statistics", "handcrafted", 1),
+        ("MFCC, chroma and tempogram", "handcrafted", 1),
         ("random-init (seed 0)", "random-init", 1),
         ("random-init (seed 1)", "random-init", 1),
         ("clever", "trained", 1),
         ("clever too", "trained", 1),
         ("noisy", "trained", 1),
+        ("clever + handcrafted", "fusion", 1),
+        ("clever too + handcrafted", "fusion", 1),
+        ("noisy + handcrafted", "fusion", 1),
         ("random-init (mean of 2 seeds)", "random-init", 2),
         ("trained (mean of 2 seeds)", "trained", 2),
+        ("trained + handcrafted (mean of 2 seeds)", "fusion", 2),
     ]
     expected = set(report.measures)
     for row in report.rows[1:]:
@@ -70,9 +76,16 @@ def test_mean_row_is_the_mean_and_the_spread_over_seeds(report: Report) -> None:
 
 def test_verdicts_compare_every_family_with_its_twins_and_with_mfcc(report: Report) -> None:
     asked = [(c.ours, c.rival) for c in report.comparisons if c.measure == "linear.accuracy"]
-    rivals = ("random-init (mean of 2 seeds)", "MFCC statistics")
-    assert asked == [(ours, rival) for ours in ("trained (mean of 2 seeds)", "noisy") for rival in rivals]
+    rivals = ("random-init (mean of 2 seeds)", "MFCC statistics", "MFCC, chroma and tempogram")
+    families = (
+        ("trained (mean of 2 seeds)", "trained + handcrafted (mean of 2 seeds)"),
+        ("noisy", "noisy + handcrafted"),
+    )
+    trained = [(ours, rival) for ours, _ in families for rival in rivals]
+    fused = [(both, rival) for ours, both in families for rival in (rivals[2], ours)]
+    assert asked == [*trained, *fused]
     outcomes = {(c.ours, c.rival): c.outcome for c in report.comparisons if c.measure == "linear.accuracy"}
+    assert outcomes["trained + handcrafted (mean of 2 seeds)", rivals[2]] == "better"
     assert outcomes["trained (mean of 2 seeds)", rivals[0]] == "helped"
     assert outcomes["noisy", rivals[0]] == "cannot tell"
 
@@ -97,15 +110,48 @@ def test_an_encoder_worse_than_its_twins_did_not_help() -> None:
 
 def test_the_same_seed_gives_the_same_report_and_another_seed_other_intervals() -> None:
     first, again, other = judge(), judge(), judge(seed=1)
-    assert first.to_json() == again.to_json()
+    told = [report.to_json() for report in (first, again)]
+    assert [each.pop("cost")["seconds"] > 0 for each in told] == [True, True]
+    assert told[0] == told[1]
     low = [report.rows[4].judged.measures["retrieval.artist_map"].low for report in (first, other)]
     assert low[0] != low[1]
+
+
+def test_a_fusion_holds_both_vectors_and_a_previous_encoder_is_a_rival() -> None:
+    earlier = Lookup("before", knowing(0.5))
+    report = judge(previous={"previous: before": earlier}, draws=50)
+    rows = {row.name: row for row in report.rows}
+    assert rows["previous: before"].kind == "previous"
+    assert rows["clever + handcrafted"].dim == rows["clever"].dim + rows["MFCC, chroma and tempogram"].dim  # type: ignore[operator]
+    (found,) = [c for c in report.comparisons if c.rival == "previous: before" and c.measure == report.main]
+    assert found.ours == "clever"
+    assert "previous: before: accuracy of clever" in found.sentence or "better: accuracy of clever" in found.sentence
+    assert rows["clever"].vectors is not None
+    np.testing.assert_array_equal(rows["clever"].vectors, knowing(1).astype(np.float32))
+
+
+def test_facts_of_a_report_say_split_overlap_seeds_and_versions(report: Report) -> None:
+    told = report.to_json()
+    assert told["split"] == {"name": "folds", "digest": report.about.digest, "artists_in_train_and_test": 0}
+    assert len(report.about.digest) == 16
+    assert {"mirclr", "python", "torch"} <= set(told["cost"]["versions"])
+    assert any(note.startswith("trained: 2 of the 3 seeds") for note in report.notes)
+    assert report.about.cautions == ()
+
+
+def test_what_makes_a_score_no_benchmark_stands_in_every_file(report: Report, tmp_path: Path) -> None:
+    marked = replace(report, about=replace(report.about, cautions=("partial collection: 3 gone", "leak")))
+    paths = write_report(marked, tmp_path)
+    assert json.loads(paths[-1].read_text())["cautions"] == ["partial collection: 3 gone", "leak"]
+    for path in paths[:4]:
+        assert set(pd.read_csv(path)["caution"]) == {"partial collection: 3 gone; leak"}
 
 
 def test_unreadable_files_are_left_out_of_every_row_and_listed() -> None:
     broken = ("/music/00.mp3", "/music/40.mp3")
     report = judge(broken=broken)
     assert report.quarantine["path"].tolist() == list(broken)
+    assert report.about.cautions == ("partial collection: 2 of 72 files could not be read",)
     assert len(report.tracks) == 70
     assert not set(broken) & set(report.tracks["path"])
     for row in report.rows:
@@ -147,7 +193,7 @@ def test_notes_of_extractors_and_of_few_artists_are_carried(report: Report) -> N
 
 
 def test_near_duplicates_are_told(report: Report) -> None:
-    assert (0, 1) in report.near_duplicates  # the hums differ in one sample: all alike to MFCC
+    assert report.near_duplicates[0] == (0, 1)  # alike to MFCC
     assert any("sound almost the same" in note for note in report.notes)
 
 
@@ -191,7 +237,8 @@ def test_twins_are_made_once_per_architecture() -> None:
 
 def test_files_hold_what_the_report_says(report: Report, tmp_path: Path) -> None:
     paths = write_report(report, tmp_path / "deep" / "card")
-    assert [p.name for p in paths] == ["report.csv", "per_class.csv", "predictions.csv", "confusion.csv", "report.json"]
+    assert [p.name for p in paths] == ["report.csv", "per_class.csv", "predictions.csv", "confusion.csv", "draws.npz",
+                                       "report.json"]  # fmt: skip
     told = json.loads(paths[-1].read_text())
     assert told == report.to_json()
     measures = pd.read_csv(paths[0])
@@ -212,7 +259,7 @@ def test_files_hold_what_the_report_says(report: Report, tmp_path: Path) -> None
 def test_files_of_other_tasks(task: str, columns: set[str], tmp_path: Path) -> None:
     report = judge(task)  # type: ignore[arg-type]
     paths = write_report(report, tmp_path)
-    assert [p.name for p in paths] == ["report.csv", "per_class.csv", "predictions.csv", "report.json"]
+    assert [p.name for p in paths] == ["report.csv", "per_class.csv", "predictions.csv", "draws.npz", "report.json"]
     table = pd.read_csv(paths[1]).query("extractor == 'clever'")
     assert columns <= set(table.columns)
     main = report.main.partition(".")[2]

@@ -117,7 +117,7 @@ class TestResidual:
 
     def test_what_is_said_outright_goes_before_the_size(self) -> None:
         assert ResidualEncoder("base", width=4, stages=3, blocks=1).dim == 2 * (4 + 8 + 16)
-        shapes = [[p.shape for p in build_encoder("resnet", **o).parameters()] for o in ({}, {"width": 32})]
+        shapes = [[p.shape for p in build_encoder("resnet", **o).parameters()] for o in ({}, {"width": 16})]
         assert shapes[0] == shapes[1]
 
     def test_dropout_stands_between_the_convolutions(self) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mirclr.features.onnx_file import difference, trace
+from mirclr.models.convolution import norm_conv
 from mirclr.models.embedder import Embedder
 from mirclr.models.encoder import Encoder
 from mirclr.models.table import ENCODERS, HEADS, build_encoder, build_head
@@ -196,3 +201,24 @@ def test_clips_cover_a_track_evenly_from_its_first_frame_to_its_last(frames: int
 def test_a_short_track_is_repeated_not_padded() -> None:
     clips, _ = Embedder(PLAN).clips(torch.tensor([[1.0, 2.0, 3.0]]).expand(16, 3))
     assert clips[0, 0, :7].tolist() == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_strided_kernel_of_one_cell_is_a_convolution_like_any_other() -> None:
+    torch.manual_seed(1)
+    conv, maps = norm_conv(4, 8, 1, (2, 3))[0], torch.randn(3, 4, 7, 11)
+    torch.testing.assert_close(conv(maps), functional.conv2d(maps, conv.weight, stride=(2, 3)), rtol=0, atol=0)
+
+
+def test_narrow_blocks_write_nowhere_but_into_their_own_memory() -> None:
+    """In a process of its own, whose heap is laid out so that glibc sees what was overwritten and aborts."""
+    code = """
+import torch
+from mirclr.models.convolution import ResidualBlock
+block = ResidualBlock(4, 8, 2).to(memory_format=torch.channels_last)
+for _ in range(60):
+    block(torch.randn(5, 4, 4, 16).to(memory_format=torch.channels_last).requires_grad_()).sum().backward()
+    between = [torch.randn(size) for size in (3, 17, 129, 1025)]
+"""
+    strict = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_MMAP_MAX_": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=strict, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

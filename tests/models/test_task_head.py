@@ -169,3 +169,28 @@ def test_targets_it_cannot_learn_are_refused(task: str, targets: Tensor, said: s
 def test_outputs_and_targets_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"multiclass outputs \(4, 3\) and targets \(5,\) do not fit"):
         head("multiclass").loss(torch.randn(4, 3), torch.zeros(5, dtype=torch.int64))
+
+
+def test_a_head_of_frames_begins_with_how_often_each_output_is_there() -> None:
+    made = head("multilabel", outputs=2, framewise=True).eval()
+    made.fit_targets(torch.tensor([[0.1, 0.0], [0.3, 0.0]]))
+    answer = made.scores(made(torch.randn(4, 9, 6)))
+    torch.testing.assert_close(answer[..., 0], torch.full((4, 9), 0.2))
+    assert float(answer[0, 0, 1]) == pytest.approx(1e-4, rel=1e-3)  # one that never occurs can still be learned
+    assert made.thresholds.tolist() == [0.5, 0.5]
+    again = TaskHead(**made.plan)
+    again.load_state_dict(made.state_dict())
+    assert again.framewise
+
+
+def test_padded_frames_weigh_nothing() -> None:
+    made = awake(head("multilabel", outputs=2, framewise=True)).eval()
+    out, targets = made(torch.randn(2, 5, 6)), torch.rand(2, 5, 2).round()
+    weights = torch.tensor([[1.0] * 5, [1.0, 1.0, 0.0, 0.0, 0.0]])
+    expected = made.loss(torch.cat([out[0], out[1, :2]])[None], torch.cat([targets[0], targets[1, :2]])[None])
+    torch.testing.assert_close(made.loss(out, targets, weights), expected)
+
+
+def test_frames_are_for_several_labels_only() -> None:
+    with pytest.raises(ValueError, match="framewise is for several labels a frame, this task is multiclass"):
+        head("multiclass", framewise=True)

@@ -13,19 +13,15 @@ from mirclr.evaluation.card import Report
 from mirclr.plots.confusion import draw_confusion
 from mirclr.plots.curves import draw_curves, draw_run, smoothed
 from mirclr.plots.figure import new_figure, save_png
-from mirclr.plots.report import draw_report, draw_rows, file_stems
-from tests.support.report_card import judge, knowing
+from mirclr.plots.report import draw_report, file_stems
+from mirclr.plots.rows import draw_rows
+from tests.support.report_card import judge
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-@pytest.fixture(scope="module")
-def report() -> Report:
-    return judge(tables={"clever": knowing(1), "noisy": knowing(0)})
 
 
 def journal(steps: int = 40) -> list[dict[str, object]]:
@@ -94,7 +90,7 @@ def test_smoothing_keeps_lines_straight_to_their_ends() -> None:
 
 
 def test_rows_figure_has_a_dot_and_an_interval_per_row(report: Report) -> None:
-    figure = draw_rows(report)
+    figure = draw_rows(report.rows, [report.main], "rows")
     panel = figure.axes[0]
     assert [label.get_text() for label in panel.get_yticklabels()] == [row.name for row in report.rows]
     main = [row.judged.measures[report.main] for row in report.rows]
@@ -106,12 +102,16 @@ def test_rows_figure_has_a_dot_and_an_interval_per_row(report: Report) -> None:
 
 def test_report_figures_are_written_for_every_trained_encoder(report: Report, tmp_path: Path) -> None:
     paths = draw_report(report, tmp_path / "card")
-    assert [p.name for p in paths] == ["rows.png", "confusion-clever.png", "confusion-noisy.png"]
-    assert all(p.read_bytes().startswith(PNG) for p in paths)
+    *pictures, page = [p.name for p in paths]
+    assert page == "report.html"
+    assert pictures == ["rows.png", "confusion-clever.png", "confusion-noisy.png", "embeddings-clever.png",
+                        "embeddings-noisy.png"]  # fmt: skip
+    assert all(p.read_bytes().startswith(PNG) for p in paths[:-1])
 
 
 def test_tasks_without_a_confusion_still_have_the_rows_figure(tmp_path: Path) -> None:
-    assert [p.name for p in draw_report(judge("regression"), tmp_path)] == ["rows.png"]
+    names = [p.name for p in draw_report(judge("regression"), tmp_path)]
+    assert names == ["rows.png", "embeddings-clever.png", "report.html"]
 
 
 def test_file_names_are_plain_distinct_and_stay_in_the_folder() -> None:

@@ -18,12 +18,12 @@ FLOORS = {
     6: ("plots",),
     5: ("library", "evaluation", "training"),
     4: ("datasets", "features"),
-    3: ("models", "losses", "augment"),
+    3: ("models", "losses", "augment", "events"),
     2: ("audio",),
     1: ("config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-FACES = {"click": "cli", "rich": "cli", "tqdm": "cli", "matplotlib": "plots", "plotly": "plots"}
+FACES = {"click": "cli", "rich": "cli", "tqdm": "cli", "matplotlib": "plots", "plotly": "plots", "jinja2": "plots"}
 # What floor 3 must not know: files, progress, configuration objects (`nearest`, a function on words, is no object).
 NOT_FOR_TENSORS = {"pathlib", "mirclr.reports"}
 CODE_FROM_DATA = {"eval", "exec", "os.system", "os.popen", "torch.load", "joblib.load"}

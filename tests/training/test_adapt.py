@@ -34,7 +34,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labelled_folder(folder / "music")
     other_folder(folder / "other")
     tiny_encoder(folder)
-    settings = tuning(folder / "cache", encoder=str(folder), budget={"steps": 40})
+    settings = tuning(folder / "cache", encoder=str(folder), seed=3, budget={"steps": 40})
     finish(loop.finetune(labelled(folder / "music"), settings, folder / "tuned"))
     return folder
 

@@ -213,16 +213,16 @@ def test_a_finished_run_resumed_says_the_same_and_is_never_overwritten(
 def test_effects_that_mix_items_mix_their_targets(
     ground: Path, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[torch.Tensor] = []
+    seen: list[tuple[torch.Tensor, ...]] = []
     targets = loop._targets
     monkeypatch.setattr(loop, "_targets", lambda *given: (seen.append(targets(*given)), seen[-1])[1])
     tune(ground, collection, tmp_path / "mixed", augment={"spec": [{"name": "spec_mixup"}]}, budget={"steps": 6})
-    mixed = torch.cat(seen)
+    mixed = torch.cat([part for part, *_ in seen])
     torch.testing.assert_close(mixed.sum(1), torch.ones(len(mixed)))
     assert ((mixed > 0.01) & (mixed < 0.99)).any()
     seen.clear()
     tune(ground, collection, tmp_path / "plain", budget={"steps": 6})
-    assert set(torch.cat(seen).unique().tolist()) == {0.0, 1.0}
+    assert set(torch.cat([part for part, *_ in seen]).unique().tolist()) == {0.0, 1.0}
 
 
 def test_patience_ends_a_run_and_the_best_weights_are_exported(
@@ -276,7 +276,7 @@ def test_several_labels_and_quantities(ground: Path, collection: Collection, tmp
     targets = np.eye(2, dtype=np.float32)[collection.targets]
     if task == "regression":
         targets = targets * 50 + 10
-    other = replace(collection, task=task, targets=targets)
+    other = replace(collection, kind=task, targets=targets)
     done = tune(ground, other, tmp_path / "run", budget={"steps": 60})
     assert np.abs(done.predictions.scores - done.predictions.truth).mean() < (0.3 if task == "multilabel" else 12)
     table = pd.read_csv(tmp_path / "run" / "predictions.csv")
@@ -326,7 +326,7 @@ def test_mistakes_are_found_before_anything_is_scanned(
 def test_labels_that_no_head_can_learn_are_refused_before_anything_is_scanned(
     ground: Path, collection: Collection, tmp_path: Path
 ) -> None:
-    quantities = replace(collection, task="regression")
+    quantities = replace(collection, kind="regression")
     settings = config(ground, balanced=True, head={"label_smoothing": 0.1})
     with pytest.raises(ConfigError, match="balanced: is for one label a track") as caught:
         next(loop.finetune(quantities, settings, tmp_path / "run"))

@@ -92,7 +92,7 @@ def readable(run: Trained) -> float:
     for epoch in range(2000, 2012):
         loaded, frames = run.frames(epoch)
         rate = np.log(loaded.spec.parameters[0]["rate"][:TRACKS])
-        found.append((run.learner.bare.embedder.from_spectrogram(frames[0]).numpy(), rate, loaded.planned.track[:, 0]))
+        found.append((run.learner.bare.embedder.features(frames[0]).numpy(), rate, loaded.planned.track[:, 0]))
     vectors, rates, track = (np.concatenate(part) for part in zip(*found, strict=True))
     known = track < 10
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 12))).fit(vectors[known], rates[known])

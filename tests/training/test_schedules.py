@@ -87,3 +87,14 @@ def test_a_part_without_a_name_is_the_default_part_with_other_options() -> None:
     assert (config.loss.name, config.loss.options) == ("dcl", {"temperature": 0.2})
     other = validate(PretrainConfig, {"loss": {"name": "nt_xent"}}, "test")
     assert (other.loss.name, other.loss.options) == ("nt_xent", {})
+
+
+def test_options_given_before_the_name_of_their_part_are_its_own() -> None:
+    one = parse_set(["loss.temperature=0.2", "loss.name=supcon"])
+    assert (
+        one
+        == parse_set(["loss.name=supcon", "loss.temperature=0.2"])
+        == {"loss": {"name": "supcon", "temperature": 0.2}}
+    )
+    # Those of another part that was named are not.
+    assert parse_set(["loss.name=nt_xent", "loss.temperature=0.2", "loss.name=margin"]) == {"loss": {"name": "margin"}}

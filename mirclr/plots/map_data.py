@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from mirclr.errors import UsageError
-from mirclr.evaluation.projection import FEWEST, MOST, PCA, UMAP, chosen_methods, place
+from mirclr.evaluation.projection import FEWEST, MOST, PCA, chosen_methods, place
 from mirclr.library.search import DIGITS, Catalogue, best
 from mirclr.plots.map_fields import Field, clusters, in_order, table_fields
 from mirclr.reports import Progress, Work
+from mirclr.units import printable
 
 NEIGHBOURS = 10
 GRID = 65_535  # places are whole numbers of a square of this side
@@ -80,7 +81,7 @@ def methods_for(count: int, wanted: Sequence[str]) -> tuple[tuple[str, ...], lis
 def lay_out(
     catalogue: Catalogue, name: str, wanted: Sequence[str] = (), seed: int = 0, given: Sequence[Field] = ()
 ) -> Work[Map]:
-    """The map of a library called `name`; `given` fields come first. Reports progress.
+    """The map of a library called `name`; `given` fields come first, in place of its own so called. Reports progress.
 
     Raises UsageError on an unknown method, UMAP where it is not installed, or fewer than `FEWEST` tracks.
     """
@@ -94,13 +95,13 @@ def lay_out(
         layouts[method] = _on_grid(place(unit, method, seed))
     yield Progress("placing", len(methods), len(methods))
     near, likeness = yield from _neighbours(catalogue)
-    found = table_fields(catalogue.tracks)
-    genres = next((each.values for each in found if each.name == "genre"), (None,) * len(unit))
-    fields = (*given, *in_order([*found, clusters(unit, genres, seed)]))
+    own = [each for each in table_fields(catalogue.tracks) if each.name not in {one.name for one in given}]
+    genres = next((each.values for each in (*given, *own) if each.name == "genre"), (None,) * len(unit))
+    fields = (*given, *in_order([*own, clusters(unit, genres, seed)]))
     tracks = tuple(_identities(catalogue))
-    if UMAP in methods or len(methods) > 1:
+    if set(methods) != {PCA}:
         notes.append("Near means alike; far apart, the size of groups and gaps say nothing in t-SNE and UMAP.")
-    return Map(name, tracks, layouts, near, likeness, fields, notes=tuple(notes))
+    return Map(printable(name), tracks, layouts, near, likeness, fields, notes=tuple(notes))
 
 
 def _identities(catalogue: Catalogue) -> list[dict[Any, Any]]:

@@ -13,22 +13,8 @@ import pandas as pd
 from mirclr.plots.embeddings import shown_values
 
 # Columns of the track table that say what a file is, not what the music is; the title is a track's name.
-TECHNICAL = frozenset(
-    [
-        "path",
-        "id",
-        "audio_id",
-        "size",
-        "mtime_ns",
-        "row",
-        "flags",
-        "title",
-        "track",
-        "container",
-        "sample_rate",
-        "channels",
-    ]
-)
+FILE = ("path", "id", "audio_id", "size", "mtime_ns", "container", "sample_rate", "channels")
+TECHNICAL = frozenset((*FILE, "row", "flags", "title", "track"))
 FIRST = ("genre", "artist", "cluster", "tempo", "year", "key", "energy", "album", "duration")
 UNITS = {"tempo": "BPM", "energy": "LUFS", "duration": "s"}
 CLUSTERS = 8  # as many as there are colours with the best shapes; fewer in a small library
@@ -79,7 +65,7 @@ def clusters(unit: np.ndarray, genres: Sequence[str | None], seed: int) -> Field
     from sklearn.cluster import KMeans
 
     count = min(CLUSTERS, max(2, round((len(unit) / 2) ** 0.5)))
-    found = KMeans(min(count, len(np.unique(unit, axis=0))), n_init=2, random_state=seed).fit_predict(unit)
+    found = KMeans(min(count, len({row.tobytes() for row in unit})), n_init=2, random_state=seed).fit_predict(unit)
     order = [group for group, _ in Counter(found.tolist()).most_common()]
     called = {
         group: _called(rank, [genres[i] for i in np.flatnonzero(found == group).tolist()])

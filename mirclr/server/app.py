@@ -88,7 +88,7 @@ def _pages(app: FastAPI, live: LiveLibrary, keys: Keys) -> None:
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> HTMLResponse:
         policy = f"{page_policy()}; frame-ancestors 'none'"
-        return HTMLResponse(served_page(live.ask.store.name), headers={"Content-Security-Policy": policy})
+        return HTMLResponse(served_page(live.ask.name), headers={"Content-Security-Policy": policy})
 
     @app.get("/login", response_class=HTMLResponse, include_in_schema=False)
     def ask_token() -> HTMLResponse:
@@ -111,7 +111,7 @@ def _answers(app: FastAPI, live: LiveLibrary) -> None:
     def library() -> LibraryOut:
         now = live.now()
         return LibraryOut(
-            name=live.ask.store.name,
+            name=live.ask.name,
             tracks=len(now.catalogue.tracks),
             encoder=now.binding.name,
             sound_search=now.joint is not None,

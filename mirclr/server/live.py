@@ -20,6 +20,7 @@ from mirclr.library.text_search import search as search_sound
 from mirclr.plots.map_data import lay_out
 from mirclr.plots.map_fields import Field, in_order, table_fields
 from mirclr.reports import finish
+from mirclr.units import printable
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -32,6 +33,11 @@ class Ask:
     methods: tuple[str, ...] = ()
     seed: int = 0
     joint: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What the library is called on the page."""
+        return printable(self.store.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +112,7 @@ class Snapshot:
         """The map as JSON, laid out once: whoever asks meanwhile waits for it."""
         with self._one:
             if not self._map:
-                laid = finish(lay_out(self.catalogue, self.ask.store.name, self.ask.methods, self.ask.seed))
+                laid = finish(lay_out(self.catalogue, self.ask.name, self.ask.methods, self.ask.seed))
                 self._map.append(laid.as_json().encode("utf-8"))
             return self._map[0]
 

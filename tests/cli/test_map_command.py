@@ -53,6 +53,15 @@ def test_columns_of_a_table_come_first(store: Path, tmp_path: Path) -> None:
     assert fields[0] == {"name": "mood", "kind": "words", "names": ["calm", "wild"], "codes": [0, -1, -1, 1] + [-1] * 8}
 
 
+def test_a_column_called_like_a_tag_takes_its_place(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"path,genre\n{rows(store.parent)[0]['path']},mine\n")
+    page = tmp_path / "map.html"
+    mirclr("map", "-o", page, "--store", store, "--method", "PCA", "--table", tmp_path / "t.csv", "--by", "genre")
+    fields = data_of(page)["fields"]
+    assert isinstance(fields, list)
+    assert [field["names"] for field in fields if field["name"] == "genre"] == [["mine"]]
+
+
 def test_lines_of_a_playlist_that_lead_nowhere_are_listed(store: Path, tmp_path: Path) -> None:
     listed = ["http://radio.example/a", "gone.flac", rows(store.parent)[3]["path"]]
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n" + "\n".join(listed) + "\n")

@@ -62,6 +62,16 @@ def test_places_are_the_projection_by_one_scale(catalogue: Catalogue) -> None:
     assert ratio[0] == pytest.approx(ratio[1], rel=1e-3)
 
 
+def test_every_layout_keeps_heaps_apart_and_the_same_seed_the_same_map(catalogue: Catalogue) -> None:
+    laid = finish(lay_out(catalogue, "x"))
+    assert {PCA, "t-SNE"} <= set(laid.layouts)
+    for places in laid.layouts.values():
+        middles = np.array([places[heap::4].mean(axis=0) for heap in range(4)])
+        nearest = np.linalg.norm(places[:, None] - middles[None], axis=2).argmin(axis=1)
+        assert (nearest == np.arange(40) % 4).mean() > 0.9
+    assert finish(lay_out(catalogue, "x")).as_json() == laid.as_json()
+
+
 def test_many_tracks_are_placed_by_pca_alone_and_it_is_said() -> None:
     assert methods_for(MOST, [])[1] == []
     methods, said = methods_for(MOST + 1, [])

@@ -12,6 +12,7 @@ import math
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -151,10 +152,12 @@ def _tracks(app: FastAPI, live: LiveLibrary) -> None:
         seed: Ids,
         length: Annotated[int, Query(ge=1, le=1000)] = 20,
         per_artist: Annotated[int | None, Query(ge=1)] = None,
-        order: Literal["journey", "ranked"] = "journey",
+        ranked: Annotated[bool, Query(description="By likeness; otherwise each like the one before it.")] = False,
     ) -> PlaylistOut:
         now = live.now()
-        made = now.playlist([_row(now.row_of, id) for id in seed], Rules(length, per_artist, True, order))
+        rules = Rules(length=length, per_artist=per_artist)
+        rules = replace(rules, order="ranked") if ranked else rules
+        made = now.playlist([_row(now.row_of, id) for id in seed], rules)
         tracks = [ranked_out(now, now.row_of[entry.track["audio_id"]], entry.similarity) for entry in made.entries]
         smooth = None if math.isnan(made.smoothness) else made.smoothness
         return PlaylistOut(tracks=tracks, notes=list(made.notes), smoothness=smooth)

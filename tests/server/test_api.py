@@ -89,10 +89,10 @@ def test_similar_is_what_the_command_finds(client: TestClient, store: Path, cata
 
 
 def test_a_playlist_is_what_the_command_makes(client: TestClient, store: Path, catalogue: Catalogue) -> None:
-    asked = {"seed": [id_of(store, 3), id_of(store, 0)], "length": 6, "per_artist": 2, "order": "ranked"}
+    asked = {"seed": [id_of(store, 3), id_of(store, 0)], "length": 6, "per_artist": 2, "ranked": True}
     said = client.get("/api/playlist", params=asked).json()
     seeds = [Seed(catalogue.track(row), catalogue.unit[row], row) for row in (3, 0)]
-    made = make_playlist(catalogue, seeds, Rules(6, 2, True, "ranked"))
+    made = make_playlist(catalogue, seeds, Rules(length=6, per_artist=2, order="ranked"))
     assert [track["id"] for track in said["tracks"]] == [entry.track["audio_id"] for entry in made.entries]
     assert said["smoothness"] == pytest.approx(made.smoothness)
     assert said["notes"] == list(made.notes)
@@ -135,7 +135,7 @@ def test_sound_by_words_is_what_the_command_finds(store: Path, tmp_path: Path) -
         "/api/search?q=x&by=smell",
         "/api/playlist",
         "/api/playlist?seed={id}&length=0",
-        "/api/playlist?seed={id}&seed={id}&length=1&order=sideways",
+        "/api/playlist?seed={id}&seed={id}&length=1&ranked=sideways",
     ],
 )
 def test_a_wrong_question_is_refused(client: TestClient, store: Path, path: str) -> None:

@@ -107,7 +107,7 @@ def _path(catalogue: Catalogue, playlist: Path | None) -> tuple[tuple[int, ...],
     lost = [{"path": line, "reason": "stream", "detail": f"in {playlist}: not a file"} for line in listed.skipped]
     rows = [catalogue.row_at(path) for path in listed.paths]
     lost += [
-        {"path": str(path), "reason": "not_indexed", "detail": f"in {playlist}: not in the library"}
+        {"path": str(path), "reason": "missing_file", "detail": f"in {playlist}: not indexed"}
         for path, row in zip(listed.paths, rows, strict=True)
         if row is None
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from mirclr.cli.main import main
-from mirclr.library.playlist_file import read_playlist
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
 from tests.support.chromium import Seen, launch, opened
-from tests.support.shown_library import HOSTILE, SONGS, make_library, rows
+from tests.support.shown_library import HOSTILE, SONGS, lines_of, make_library, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -148,7 +146,7 @@ def test_a_lasso_downloads_exactly_the_tracks_inside(seen: Seen, place: Path, tm
         seen.page.click("#save")
     waiting.value.save_as(tmp_path / "got.m3u8")
     held = [rows(place)[row]["path"] for row in inside if b"\n" not in SONGS[row][0]]
-    assert [os.fspath(path) for path in read_playlist(tmp_path / "got.m3u8").paths] == held
+    assert lines_of(tmp_path / "got.m3u8") == held
     assert waiting.value.suggested_filename == "selection.m3u8"
     assert seen.is_clean()
 
@@ -162,7 +160,7 @@ def test_a_path_that_no_line_holds_is_left_out_and_said(seen: Seen, tmp_path: Pa
     with seen.page.expect_download() as waiting:
         seen.page.click("#save")
     waiting.value.save_as(tmp_path / "got.m3u8")
-    assert [path.name for path in read_playlist(tmp_path / "got.m3u8").paths] == ["09 plain.flac"]
+    assert [Path(line).name for line in lines_of(tmp_path / "got.m3u8")] == ["09 plain.flac"]
     assert "left out" in seen.text("#status")
     assert "Neu! - Hallogallo #EXTINF:1,x" in seen.text("#status")
 
@@ -218,7 +216,7 @@ def test_the_playlist_is_a_path_in_its_order(seen: Seen, tmp_path: Path) -> None
     with seen.page.expect_download() as waiting:
         seen.page.click("#save-list")
     waiting.value.save_as(tmp_path / "got.m3u8")
-    assert [path.name for path in read_playlist(tmp_path / "got.m3u8").paths] == [
+    assert [Path(line).name for line in lines_of(tmp_path / "got.m3u8")] == [
         "03 plain.flac",
         "00 plain.flac",
         "09 plain.flac",

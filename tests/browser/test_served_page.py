@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
-from mirclr.library.playlist_file import read_playlist
 from mirclr.server import app as app_module
 from mirclr.server.app import make_app
 from mirclr.server.gate import Keys
 from mirclr.server.live import Ask, LiveLibrary
 from mirclr.server.run import bind
 from tests.support.chromium import Seen, opened
-from tests.support.shown_library import HOSTILE, rows
+from tests.support.shown_library import HOSTILE, lines_of, rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -109,5 +108,5 @@ def test_a_playlist_from_here_is_drawn_listed_and_downloaded(seen: Seen, place: 
         seen.page.click("#save-list")
     waiting.value.save_as(tmp_path / "got.m3u8")
     held = [rows(place)[row]["path"] for row in listed if "\n" not in rows(place)[row]["path"]]
-    assert [str(path) for path in read_playlist(tmp_path / "got.m3u8").paths] == held
+    assert lines_of(tmp_path / "got.m3u8") == held
     assert seen.is_clean()

@@ -70,7 +70,8 @@ def test_lines_of_a_playlist_that_lead_nowhere_are_listed(store: Path, tmp_path:
         "map", "-o", page, "--store", store, "--method", "PCA", "--playlist", tmp_path / "list.m3u8", code=3
     ).stderr
     assert "stream" in said
-    assert "not_indexed" in said
+    assert "gone.flac" in said
+    assert "missing_file" in said
     assert data_of(page)["playlist"] == [3]
 
 

@@ -58,3 +58,10 @@ def make_library(folder: Path) -> Path:
     with Library.open_or_create(folder / "library.db", Bands()) as library:
         fill(library, listed, vectors)
     return folder / "library.db"
+
+
+def lines_of(playlist: Path) -> list[str]:
+    """The paths of an M3U8 as a player reads them."""
+    lines = playlist.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    assert lines[0] == "#EXTM3U"
+    return [line for line in lines if line and not line.startswith("#")]

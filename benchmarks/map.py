@@ -132,14 +132,24 @@ MEASURE = """async () => {
 }"""
 
 
-def in_browser(page: Path, arguments: list[str]) -> dict[str, Any]:
+# The page takes no WebGL that is drawn by the processor; this makes it.
+ANY_WEBGL = """{
+  const real = WebGL2RenderingContext.prototype.getParameter;
+  WebGL2RenderingContext.prototype.getParameter = function (name) {
+    return name === 0x9246 ? "a graphics card" : real.call(this, name);
+  };
+}"""
+
+
+def in_browser(page: Path, before: str = "") -> dict[str, Any]:
     """Milliseconds from opening the page to a map that answers, of a frame while one zooms, and of a hover."""
     from playwright.sync_api import sync_playwright
 
     found = os.environ.get("MIRCLR_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox", *arguments])
+        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
         shown = browser.new_page(viewport={"width": 1280, "height": 800})
+        shown.add_init_script(before)
         start = time.perf_counter()
         shown.goto(page.as_uri())
         shown.wait_for_selector("body[data-ready=yes]")
@@ -162,8 +172,8 @@ def main() -> None:
         catalogue = store_of(Path(folder) / "library.db", asked.tracks, asked.dim)
         said = {"tracks": asked.tracks, "dim": asked.dim, **laid_out(catalogue, asked.method, page)}
         if asked.browser:
-            said["WebGL"] = in_browser(page, [])
-            said["canvas"] = in_browser(page, ["--disable-3d-apis"])
+            said["as it comes"] = in_browser(page)
+            said["any WebGL"] = in_browser(page, ANY_WEBGL)
     print(json.dumps(said, indent=2))
 
 

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from mirclr.cli.main import main
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
-from tests.support.chromium import Seen, launch, opened
+from tests.support.chromium import ANY_WEBGL, Seen, opened
 from tests.support.shown_library import HOSTILE, SONGS, lines_of, make_library, rows
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Playwright
+    from playwright.sync_api import Browser
 
 PLAYS = "() => { const a = document.getElementById('audio'); return !a.paused && a.currentTime > 0; }"
 BLUE, AMBER = (0, 114, 178), (230, 159, 0)
@@ -254,12 +254,11 @@ def pixel(seen: Seen, row: int) -> tuple[int, int, int]:
     return found[0], found[1], found[2]
 
 
-@pytest.mark.parametrize(("arguments", "by"), [((), "WebGL"), (("--disable-3d-apis",), "canvas")])
+@pytest.mark.parametrize(("before", "by"), [(ANY_WEBGL, "WebGL"), ("", "canvas")])
 def test_points_have_the_colours_of_their_genre_with_and_without_webgl(
-    play: Playwright, place: Path, arguments: tuple[str, ...], by: str
+    chrome: Browser, place: Path, before: str, by: str
 ) -> None:
-    started = launch(play, *arguments)
-    seen = opened(started, place / "map.html", color_scheme="light")
+    seen = opened(chrome, place / "map.html", before=before, color_scheme="light")
     assert seen.page.evaluate("mirclrMap.by") == by
     for row, colour in ((10, BLUE), (8, AMBER)):  # rock is the most frequent genre, pop the second
         assert pixel(seen, row) == pytest.approx(colour, abs=40)
@@ -267,7 +266,6 @@ def test_points_have_the_colours_of_their_genre_with_and_without_webgl(
     assert pixel(seen, 8) == pytest.approx(AMBER, abs=40)
     assert pixel(seen, 10) != pytest.approx(BLUE, abs=60)
     assert seen.is_clean()
-    started.close()
 
 
 def test_numbers_are_a_scale_and_dark_is_dark(chrome: Browser, place: Path) -> None:

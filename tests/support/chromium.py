@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 CHROMIUM = "MIRCLR_CHROMIUM"
 CHROMIUM_MISSING = "no Chromium on this machine"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# The page takes no WebGL that is drawn by the processor; here there is no other.
+ANY_WEBGL = """{
+  const real = WebGL2RenderingContext.prototype.getParameter;
+  WebGL2RenderingContext.prototype.getParameter = function (name) {
+    return name === 0x9246 ? "a graphics card" : real.call(this, name);
+  };
+}"""
 # The driver talks of itself there: a screenshot reads the picture back from the graphics card.
 NOT_OURS = ("GPU stall due to ReadPixels",)
 
@@ -23,10 +30,10 @@ def chromium() -> str | None:
     return os.environ.get(CHROMIUM) or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def launch(play: Playwright, *arguments: str) -> Browser:
-    """A browser with further command line `arguments`. Root may not use Chromium's sandbox."""
+def launch(play: Playwright) -> Browser:
+    """A browser. Root may not use Chromium's sandbox."""
     sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return play.chromium.launch(executable_path=chromium(), args=[*sandbox, *arguments])
+    return play.chromium.launch(executable_path=chromium(), args=sandbox)
 
 
 @dataclass
@@ -59,9 +66,12 @@ class Seen:
         return True
 
 
-def opened(browser: Browser, address: str | Path, width: int = 1100, height: int = 750, **context: Any) -> Seen:
-    """A page in a context of its own, ready."""
+def opened(
+    browser: Browser, address: str | Path, width: int = 1100, height: int = 750, before: str = "", **context: Any
+) -> Seen:
+    """A page in a context of its own, ready; `before` is a script that runs before its own."""
     page = browser.new_context(viewport={"width": width, "height": height}, **context).new_page()
+    page.add_init_script(before)
     seen = Seen(page)
     page.on(
         "console",

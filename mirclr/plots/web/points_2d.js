@@ -18,23 +18,47 @@ function drawShape(context, shape, r, colour) {
   context.fill();
 }
 
+// A small picture laid over a large one at (left, top), pixel by pixel: thousands of calls to the canvas cost more.
+function stamp(large, small, left, top) {
+  const [from, to] = [Math.max(0, -left), Math.min(small.width, large.width - left)];
+  const bottom = Math.min(small.height, large.height - top);
+  for (let y = Math.max(0, -top); y < bottom; y += 1) {
+    let source = 4 * (y * small.width + from);
+    let target = 4 * ((top + y) * large.width + left + from);
+    for (let x = from; x < to; x += 1, source += 4, target += 4) {
+      const cover = small.data[source + 3] / 255;
+      if (cover === 0) continue;
+      large.data[target] += (small.data[source] - large.data[target]) * cover;
+      large.data[target + 1] += (small.data[source + 1] - large.data[target + 1]) * cover;
+      large.data[target + 2] += (small.data[source + 2] - large.data[target + 2]) * cover;
+    }
+  }
+}
+
 function pointsBy2d(canvas) {
-  const context = canvas.getContext("2d", { alpha: false });
+  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   let xy = new Float32Array();
   let looks = { rgba: new Uint8Array(), shapes: new Uint8Array(), order: new Uint32Array() };
   let pictures = new Map();
   let drawn = 0;
 
   function picture(key, radius, row) {
-    const ratio = pixelRatio();
     const made = document.createElement("canvas");
-    made.width = made.height = Math.ceil(2.4 * radius * ratio) + 2;
-    const pen = made.getContext("2d");
+    made.width = made.height = Math.ceil(2.4 * radius) + 2;
+    const pen = made.getContext("2d", { willReadFrequently: true });
     pen.translate(made.width / 2, made.height / 2);
     const [r, g, b, a] = looks.rgba.subarray(4 * row, 4 * row + 4);
-    drawShape(pen, looks.shapes[row], radius * ratio, `rgba(${r},${g},${b},${a / 255})`);
-    pictures.set(key, made);
-    return made;
+    drawShape(pen, looks.shapes[row], radius, `rgba(${r},${g},${b},${a / 255})`);
+    const pixels = pen.getImageData(0, 0, made.width, made.height);
+    pictures.set(key, pixels);
+    return pixels;
+  }
+
+  function ground() {
+    const [r, g, b] = groundOf();
+    const large = context.createImageData(canvas.width, canvas.height);
+    new Uint32Array(large.data.buffer).fill(new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0]);
+    return large;
   }
 
   return {
@@ -49,18 +73,17 @@ function pointsBy2d(canvas) {
     },
     draw: (radius) => {
       const ratio = pixelRatio();
-      if (radius !== drawn) pictures = new Map();
-      drawn = radius;
-      context.fillStyle = `rgb(${groundOf().join(",")})`;
-      context.fillRect(0, 0, canvas.width, canvas.height);
+      if (radius * ratio !== drawn) pictures = new Map();
+      drawn = radius * ratio;
+      const large = ground();
       for (const row of looks.order) {
-        const x = screenX(xy[2 * row]) * ratio;
-        const y = screenY(xy[2 * row + 1]) * ratio;
-        if (x < -20 || y < -20 || x > canvas.width + 20 || y > canvas.height + 20) continue;
         const key = looks.words[row] * 8 + looks.shapes[row];
-        const small = pictures.get(key) ?? picture(key, radius, row);
-        context.drawImage(small, Math.round(x - small.width / 2), Math.round(y - small.height / 2));
+        const small = pictures.get(key) ?? picture(key, drawn, row);
+        const left = Math.round(screenX(xy[2 * row]) * ratio - small.width / 2);
+        const top = Math.round(screenY(xy[2 * row + 1]) * ratio - small.height / 2);
+        stamp(large, small, left, top);
       }
+      context.putImageData(large, 0, 0);
     },
   };
 }

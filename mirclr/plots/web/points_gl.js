@@ -36,8 +36,18 @@ void main() {
   result = vec4(mix(tint.rgb, ground, rim), cover);
 }`;
 
+// Where WebGL itself is drawn by the processor, the plain canvas is faster. Asked of a canvas that is thrown away: one
+// that has given WebGL gives nothing else.
+function hasCard() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const told = gl?.getExtension("WEBGL_debug_renderer_info");
+  const card = told ? gl.getParameter(told.UNMASKED_RENDERER_WEBGL) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return gl !== null && !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(card);
+}
+
 function pointsByGl(canvas) {
-  const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
+  const gl = hasCard() ? canvas.getContext("webgl2", { antialias: false, alpha: false }) : null;
   if (!gl) return null;
   let parts = null;
 

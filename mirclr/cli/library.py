@@ -1,4 +1,4 @@
-"""`mirclr index`, `mirclr similar`, `mirclr playlist`: a store of a collection, and what to ask of it."""
+"""`mirclr index`, `mirclr playlist`: a store of a collection, and lists out of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mirclr.units import printable
 
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
+    from mirclr.library.outside import Outside
     from mirclr.library.playlist import Seed
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
@@ -58,29 +59,6 @@ def index(
     counts = {**done.counts, "quarantined": len(done.quarantine)}
     face.show_json({"store": str(store), **counts}) if as_json else face.show_table([counts], list(counts))
     return face.list_quarantine(done.quarantine)
-
-
-@click.command()
-@click.argument("track")
-@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many to show.")
-@store_option
-@encoder_option
-@face.json_option
-@face.command
-def similar(track: str, count: int, store: Path, encoder: Path | None, as_json: bool) -> int:
-    """The tracks of the library most like TRACK.
-
-    TRACK is a path in the library, any audio file, or words of one track's "artist - title".
-    """
-    from mirclr.library.resolve import resolve
-    from mirclr.library.search import similar as nearest
-
-    catalogue, embed = _opened(store, encoder)
-    seed = resolve(catalogue, track, embed)
-    hits = nearest(catalogue, seed.unit, count, exclude=[] if seed.row is None else [seed.row])
-    face.say(f"like {seed.name}")
-    show_ranked([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
-    return 0
 
 
 @click.command()
@@ -133,8 +111,8 @@ def playlist(
 
     if output is not None:
         check_target(output)
-    catalogue, embed = _opened(store, encoder)
-    started, lost = _seeds(catalogue, seeds, embed)
+    catalogue, ear = opened(store, encoder)
+    started, lost = _seeds(catalogue, seeds, ear)
     made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]
     for note in made.notes:
         face.say(printable(note))
@@ -178,21 +156,36 @@ def _load(folder: Path) -> Extractor:
     return load_encoder(folder)
 
 
-def _opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
-    """The library in memory, and how to embed a file outside it; the encoder is loaded only if one is met."""
-    from mirclr.library.outside import embed_file
+class Ear:
+    """Files outside the library, as its encoder hears them; the encoder is loaded when the first is met."""
+
+    def __init__(self, store: Path, encoder: Path | None, binding: Binding) -> None:
+        self._store, self._encoder, self._binding = store, encoder, binding
+        self._heard: dict[Path, Outside] = {}
+
+    def hear(self, path: Path) -> Outside:
+        """A file, heard once."""
+        from mirclr.library.outside import hear_file
+        from mirclr.library.store import Library
+
+        if path not in self._heard:
+            extractor = _load(self._encoder or _folder_of(self._binding, self._store))
+            Library.open(self._store, extractor).close()  # refuses another encoder
+            self._heard[path] = hear_file(path, extractor)
+        return self._heard[path]
+
+    def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any]:
+        """The row of the track table and the vector of a file."""
+        return self.hear(path)[:2]
+
+
+def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
+    """The library in memory, and an ear for files outside it."""
     from mirclr.library.search import Catalogue
     from mirclr.library.store import Library
 
     with Library.open(store) as library:
-        catalogue, binding = Catalogue.load(library), library.binding
-
-    def embed(path: Path) -> tuple[Mapping[str, Any], Any]:
-        extractor = _load(encoder or _folder_of(binding, store))
-        Library.open(store, extractor).close()  # refuses another encoder
-        return embed_file(path, extractor)
-
-    return catalogue, embed
+        return Catalogue.load(library), Ear(store, encoder, library.binding)
 
 
 def _seeds(catalogue: Catalogue, texts: Sequence[str], embed: Any) -> tuple[list[Seed], list[dict[str, str]]]:

@@ -26,6 +26,7 @@ from mirclr.library import schema
 from mirclr.library.connection import REMAKE, connect, named
 from mirclr.library.rows import FLOAT, NUMBERS, Binding, Contents, Stamp, blob, cell, texts
 
+SIDE_FILES = ("-packed", "-near")  # computed from the store and kept beside it: `mirclr.library.search` writes them
 READ_ROWS = 4096  # vectors read from SQLite at a time
 
 
@@ -40,7 +41,7 @@ class Library:
         self._db = connection
         self._changed = False  # in this transaction
         # The store may lie in the music folder; SQLite keeps its log and its index of the log beside it.
-        self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm")}
+        self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm", *SIDE_FILES)}
         try:
             self.binding = self._read_binding()
         except BaseException:
@@ -99,8 +100,26 @@ class Library:
             tracks = self._tracks()
             ids = tracks["audio_id"].drop_duplicates().tolist()
             row_of = {audio_id: row for row, audio_id in enumerate(ids)}
-            vectors = self._vectors(row_of)
-        return Contents(tracks.assign(row=tracks["audio_id"].map(row_of).astype("int64")), vectors)
+            vectors, state = self._vectors(row_of), self.state
+        return Contents(tracks.assign(row=tracks["audio_id"].map(row_of).astype("int64")), vectors, state)
+
+    @property
+    def state(self) -> str | None:
+        """Another word after every change of an answer; None in a store of an old version."""
+        if self.version <= schema.WITHOUT_MEASURES:
+            return None
+        found: str | None = self._all("SELECT state FROM meta")[0][0]
+        return found
+
+    def vectors_of(self, ids: Sequence[str]) -> np.ndarray:
+        """`(N, D)` float32 vectors of some audio. Raises StoreError when one is not there."""
+        out = np.empty((len(ids), self.binding.dim), np.float32)
+        for place, audio_id in enumerate(ids):
+            found = self._all("SELECT vector FROM vectors WHERE audio_id = ?", (audio_id,))
+            if not found or len(found[0][0]) != out.shape[1] * FLOAT.itemsize:
+                raise StoreError(f"{self.path}: no whole vector of audio {audio_id}: damaged. {REMAKE}")
+            out[place] = np.frombuffer(found[0][0], FLOAT)
+        return out
 
     def descriptors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """The measured vectors of some audio: `timbre` (N, 120), `rhythm` (N, 37) and `harmony` (N, 24) float32, a row

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
     "similar": ("mirclr.cli.similar:similar", "Find the tracks most like tracks, moments, artists or words."),
     "search": ("mirclr.cli.search:search", "Find the tracks that a text says most of."),
+    "library": ("mirclr.cli.upkeep:library", "Look after a library store; find duplicates."),
     "playlist": ("mirclr.cli.library:playlist", "Write a playlist that follows from seed tracks."),
     "evaluate": ("mirclr.cli.evaluate:evaluate", "Judge an encoder on a labelled collection."),
     "compare": ("mirclr.cli.compare:compare", "Compare two reports of `evaluate`, paired over artists."),

@@ -75,14 +75,14 @@ class Catalogue:
     """A library in memory, ready to search.
 
     `tracks`: one row per distinct audio in path order (of several copies, the first path), the columns of `Contents`;
-    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two. What few
-    questions need is read from the store at `path` when it is asked for.
+    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two. `paths`: one row
+    per path, as `Contents.tracks`. What few questions need is read from the store at `path` when it is asked for.
     """
 
     def __init__(self, paths: pd.DataFrame, space: Space, unit: np.ndarray, path: Path, state: str | None) -> None:
         """Use `load`. `paths`: as `Contents.tracks`; `state`: of the store when it was read."""
         self.path, self.state = path, state
-        self._paths = paths
+        self.paths = paths
         self.tracks: pd.DataFrame = paths.drop_duplicates("row").reset_index(drop=True)
         self.space, self.unit = space, unit
 
@@ -108,18 +108,18 @@ class Catalogue:
         catalogue = cls.of(contents, library.path)
         if catalogue.state is not None and len(catalogue.tracks) >= PACKED_FROM:
             fitted = {"centre": catalogue.space.centre, "scale": catalogue.space.scale, "unit": catalogue.unit}
-            packed_arrays = {**packed_table(catalogue._paths), **fitted}
+            packed_arrays = {**packed_table(catalogue.paths), **fitted}
             write_side_file(_beside(library.path, "-packed"), catalogue.state, packed_arrays, mapped=["unit"])
         return catalogue
 
     @cached_property
     def _place(self) -> dict[str, int]:
-        return {path: place for place, path in enumerate(self._paths["path"])}
+        return {path: place for place, path in enumerate(self.paths["path"])}
 
     def row_at(self, path: Path) -> int | None:
         """The row that holds the audio of an indexed path, or None."""
         place = self._place.get(os.fspath(path))
-        return None if place is None else int(self._paths["row"].iloc[place])
+        return None if place is None else int(self.paths["row"].iloc[place])
 
     def row_of_audio(self, audio_id: str) -> int | None:
         """The row of an audio, or None when the library does not hold it."""
@@ -132,7 +132,7 @@ class Catalogue:
 
     def track_at(self, path: Path) -> dict[str, Any]:
         """The table row of an indexed path itself, perhaps a later copy of the audio. KeyError if unknown."""
-        return _plain(self._paths.iloc[self._place[os.fspath(path)]])
+        return _plain(self.paths.iloc[self._place[os.fspath(path)]])
 
     @cached_property
     def descriptors(self) -> dict[str, np.ndarray]:

@@ -102,7 +102,8 @@ def _broken_audio(library: Library) -> Iterator[tuple[str, str]]:
     wanted = {audio_id for (audio_id,) in library.ask("SELECT DISTINCT audio_id FROM tracks WHERE missing = 0")}
     width, seen = library.binding.dim * FLOAT.itemsize, set()
     for audio_id, vector, moments, starts in library.ask(
-        "SELECT audio_id, CAST(vector AS BLOB), segments.vectors, starts FROM vectors LEFT JOIN segments USING (audio_id)"
+        "SELECT audio_id, CAST(vector AS BLOB), segments.vectors, starts "
+        "FROM vectors LEFT JOIN segments USING (audio_id)"
     ):
         seen.add(audio_id)
         if len(vector) != width or not np.isfinite(np.frombuffer(vector, FLOAT)).all():

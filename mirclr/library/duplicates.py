@@ -21,7 +21,7 @@ from mirclr.library.search import Catalogue, Space
 from mirclr.library.store import Library
 
 COPY, NEAR, VERSION = "copy", "near_duplicate", "version"
-SAME_HARMONY, SAME_RHYTHM = 0.98, 0.98
+SAME_HARMONY, SAME_RHYTHM = 0.97, 0.95
 LIKE_HARMONY, LIKE_RHYTHM = 0.96, 0.8
 NEAR_AGREEMENT, VERSION_AGREEMENT = 0.7, 0.85
 BLOCK = 1024

@@ -62,7 +62,7 @@ def _npz(library: Library, contents: Contents, ids: list[str], descriptors: Mapp
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
     }
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
@@ -128,14 +128,15 @@ def _per_audio(tracks: pd.DataFrame, arrays: Mapping[str, np.ndarray], recipes: 
     if list(first.index) != list(range(len(arrays["vectors"]))):
         raise ValueError("tracks and vectors do not fit")
     out = []
-    for row, track in first.iterrows():
-        here = arrays["moments_of"] == row
+    ends = np.searchsorted(arrays["moments_of"], np.arange(len(first) + 1))  # moments lie in the order of their audio
+    for row, (_, track) in enumerate(first.iterrows()):
+        here = slice(ends[row], ends[row + 1])
         key = None if pd.isna(track["key"]) else track["key"]
         blocks = (arrays[name][row] for name in schema.DESCRIPTORS)
         measures = Measures(track["tempo"], key, track["energy"], *blocks)
         out.append(
             (track["audio_id"], arrays["vectors"][row], arrays["moments"][here], arrays["starts"][here], measures,
-             recipes[int(row)])
+             recipes[row])
         )  # fmt: skip
     return out
 

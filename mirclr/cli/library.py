@@ -1,19 +1,22 @@
-"""`mirclr index`, `mirclr similar`, `mirclr playlist`: a store of a collection, and what to ask of it."""
+"""`mirclr index`, `mirclr playlist`: a store of a collection, and lists out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mirclr.cli import face
-from mirclr.errors import StoreError, UsageError
+from mirclr.errors import MirclrError, StoreError, UsageError
 from mirclr.units import printable
 
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
+    from mirclr.library.index import IndexResult
+    from mirclr.library.outside import Outside
     from mirclr.library.playlist import Seed
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
@@ -35,11 +38,23 @@ encoder_option = click.option(
 @encoder_option
 @store_option
 @click.option("--prune", is_flag=True, help="Delete what is gone from the folders, even when it is most of them.")
+@click.option(
+    "--reencode", is_flag=True, help="Hear everything with --encoder, a new one, and replace the store by it."
+)
+@click.option("--watch", type=click.FloatRange(min=1), help="Look again every so many seconds, until Ctrl-C.")
 @click.option("--workers", type=click.IntRange(min=1), help="Decoding processes and threads. Default: all cores.")
 @face.json_option
 @face.command
 def index(
-    *, folders: tuple[Path, ...], encoder: Path | None, store: Path, prune: bool, workers: int | None, as_json: bool
+    *,
+    folders: tuple[Path, ...],
+    encoder: Path | None,
+    store: Path,
+    prune: bool,
+    reencode: bool,
+    watch: float | None,
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Bring the store up to date with FOLDER: new, changed, moved and removed files.
 
@@ -49,37 +64,47 @@ def index(
     Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed).
     """
     from mirclr.library.index import index_folder
+    from mirclr.library.reencode import reencode as heard_anew
     from mirclr.library.store import Library
 
+    if reencode and (encoder is None or watch is not None):
+        raise UsageError("--reencode needs the new encoder, --encoder RUN, and ends by itself: no --watch")
     folder = encoder or _known_encoder(store)
     extractor = _load(folder)
+    if reencode:
+        done = face.show_work(heard_anew(store, list(folders), extractor, folder, workers=workers))
+        return _told(store, done, as_json)
     with Library.open_or_create(store, extractor, folder) as library:
-        done = face.show_work(index_folder(library, list(folders), extractor, workers=workers, prune=prune))
+
+        def look() -> Any:
+            return face.show_work(index_folder(library, list(folders), extractor, workers=workers, prune=prune))
+
+        code = _told(store, look(), as_json)
+        return code if watch is None else _watched(look, watch, store, as_json)
+
+
+def _told(store: Path, done: IndexResult, as_json: bool) -> int:
+    """The counts of a run, and its exit code."""
     counts = {**done.counts, "quarantined": len(done.quarantine)}
     face.show_json({"store": str(store), **counts}) if as_json else face.show_table([counts], list(counts))
     return face.list_quarantine(done.quarantine)
 
 
-@click.command()
-@click.argument("track")
-@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many to show.")
-@store_option
-@encoder_option
-@face.json_option
-@face.command
-def similar(track: str, count: int, store: Path, encoder: Path | None, as_json: bool) -> int:
-    """The tracks of the library most like TRACK.
-
-    TRACK is a path in the library, any audio file, or words of one track's "artist - title".
-    """
-    from mirclr.library.resolve import resolve
-    from mirclr.library.search import similar as nearest
-
-    catalogue, embed = _opened(store, encoder)
-    seed = resolve(catalogue, track, embed)
-    hits = nearest(catalogue, seed.unit, count, exclude=[] if seed.row is None else [seed.row])
-    face.say(f"like {seed.name}")
-    show_ranked([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
+def _watched(look: Callable[[], IndexResult], seconds: float, store: Path, as_json: bool) -> int:
+    """Look again and again, and tell what changed, until Ctrl-C; what fails is said and tried again."""
+    face.say(f"watching; looking again every {seconds:g} s, Ctrl-C to stop")
+    try:
+        while True:
+            time.sleep(seconds)
+            try:
+                done = look()
+            except MirclrError as error:  # a disk that is away comes back
+                face.say(f"error: {error}")
+                continue
+            if any(count for name, count in done.counts.items() if name != "unchanged"):
+                _told(store, done, as_json)
+    except KeyboardInterrupt:
+        face.say("stopped watching; the store is up to date with the last look")
     return 0
 
 
@@ -133,8 +158,8 @@ def playlist(
 
     if output is not None:
         check_target(output)
-    catalogue, embed = _opened(store, encoder)
-    started, lost = _seeds(catalogue, seeds, embed)
+    catalogue, ear = opened(store, encoder)
+    started, lost = _seeds(catalogue, seeds, ear)
     made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]
     for note in made.notes:
         face.say(printable(note))
@@ -178,21 +203,36 @@ def _load(folder: Path) -> Extractor:
     return load_encoder(folder)
 
 
-def _opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
-    """The library in memory, and how to embed a file outside it; the encoder is loaded only if one is met."""
-    from mirclr.library.outside import embed_file
+class Ear:
+    """Files outside the library, as its encoder hears them; the encoder is loaded when the first is met."""
+
+    def __init__(self, store: Path, encoder: Path | None, binding: Binding) -> None:
+        self._store, self._encoder, self._binding = store, encoder, binding
+        self._heard: dict[Path, Outside] = {}
+
+    def hear(self, path: Path) -> Outside:
+        """A file, heard once."""
+        from mirclr.library.outside import hear_file
+        from mirclr.library.store import Library
+
+        if path not in self._heard:
+            extractor = _load(self._encoder or _folder_of(self._binding, self._store))
+            Library.open(self._store, extractor).close()  # refuses another encoder
+            self._heard[path] = hear_file(path, extractor)
+        return self._heard[path]
+
+    def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any]:
+        """The row of the track table and the vector of a file."""
+        return self.hear(path)[:2]
+
+
+def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
+    """The library in memory, and an ear for files outside it."""
     from mirclr.library.search import Catalogue
     from mirclr.library.store import Library
 
     with Library.open(store) as library:
-        catalogue, binding = Catalogue.load(library), library.binding
-
-    def embed(path: Path) -> tuple[Mapping[str, Any], Any]:
-        extractor = _load(encoder or _folder_of(binding, store))
-        Library.open(store, extractor).close()  # refuses another encoder
-        return embed_file(path, extractor)
-
-    return catalogue, embed
+        return Catalogue.load(library), Ear(store, encoder, library.binding)
 
 
 def _seeds(catalogue: Catalogue, texts: Sequence[str], embed: Any) -> tuple[list[Seed], list[dict[str, str]]]:

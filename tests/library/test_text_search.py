@@ -11,6 +11,8 @@ import pytest
 from mirclr.errors import StoreError, UsageError
 from mirclr.features.joint_file import SavedJoint
 from mirclr.features.vector_file import write_vectors
+from mirclr.library.query import Question, answer, words_scores
+from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
 from mirclr.library.text_search import doubts, search, shelf_of_store, shelf_of_vectors
 from tests.support.joint import small_joint
@@ -80,3 +82,17 @@ def test_a_store_of_another_encoder_is_refused_naming_both(
 def test_words_it_never_learned_are_named(joint: SavedJoint) -> None:
     assert doubts(joint, "Calm PIANO") == []
     assert doubts(joint, "calm xyzzy") == ["in no text it learned from: xyzzy; only their letters place them"]
+
+
+def test_a_question_in_words_is_the_same_search_and_a_store_that_changed_is_not_mixed(
+    joint: SavedJoint, vectors: np.ndarray, tmp_path: Path
+) -> None:
+    place = store(tmp_path / "l.db", ROWS, vectors)
+    shelf = shelf_of_store(joint, place)
+    with Library.open(place) as library:
+        catalogue = Catalogue.load(library)
+    words = words_scores(catalogue, shelf, joint, "calm piano")
+    assert answer(catalogue, Question(words=words), 3) == search(shelf, joint, "calm piano", 3)
+    other = shelf_of_store(joint, store(tmp_path / "other.db", ROWS[1:], vectors[1:]))
+    with pytest.raises(StoreError, match="changed while it was read"):
+        words_scores(catalogue, other, joint, "calm piano")

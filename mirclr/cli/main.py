@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pretrain": ("mirclr.cli.pretrain:pretrain", "Train an encoder on a folder of music."),
     "tune": ("mirclr.cli.tune:tune", "Search the settings that suit a folder of music."),
     "finetune": ("mirclr.cli.finetune:finetune", "Train an encoder and a head on a labelled collection."),
-    "adapt": ("mirclr.cli.adapt:adapt", "Fit an encoder's statistics to a folder of other music."),
+    "adabn": ("mirclr.cli.adabn:adabn", "Fit an encoder's statistics to a folder of other music."),
     "align": ("mirclr.cli.align:align", "Learn a space in which text finds music."),
     "embed": ("mirclr.cli.embed:embed", "Write one vector per track of a folder."),
     "annotate": ("mirclr.cli.annotate:annotate", "Write beats, onsets, notes and sections of music as tables."),

@@ -18,7 +18,7 @@ from mirclr.errors import UsageError
 from mirclr.recipes.options import Count, Texts, listed
 from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
 from mirclr.recipes.steps_text import align, search
-from mirclr.recipes.steps_training import ablation, adapt, finetune, pretrain, pretrain_tuned, synth, tune
+from mirclr.recipes.steps_training import ablation, adabn, finetune, pretrain, pretrain_tuned, synth, tune
 from mirclr.reports import Work
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ STEPS: dict[str, StepFunction] = {
     "synth": synth,
     "pretrain": pretrain,
     "finetune": finetune,
-    "adapt": adapt,
+    "adabn": adabn,
     "tune": tune,
     "ablation": ablation,
     "pretrain-tuned": pretrain_tuned,

@@ -1,4 +1,4 @@
-"""`mirclr adapt`: an encoder and a folder of other music to an encoder that fits it, without training."""
+"""`mirclr adabn`: an encoder and a folder of other music to an encoder that fits it, without training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from mirclr.cli import face
 from mirclr.cli.settings import resolved
-from mirclr.training.adapt_config import AdaptConfig
+from mirclr.training.adabn_config import AdaBNConfig
 
 
 @click.command()
@@ -24,7 +24,7 @@ from mirclr.training.adapt_config import AdaptConfig
 @click.option("--set", "sets", multiple=True, metavar="a.b=c", help="Change one setting; may be repeated.")
 @face.json_option
 @face.command
-def adapt(
+def adabn(
     folders: tuple[Path, ...],
     encoder: Path,
     output: Path,
@@ -40,12 +40,12 @@ def adapt(
     Prints how far each layer had to move: `moved` in deviations of the source (mean over channels), `spread` as a
     ratio of deviations. Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed).
     """
-    from mirclr.training.adapt import adapt as work
+    from mirclr.training.adabn import adabn as work
 
     given: dict[str, Any] = {"encoder": encoder.absolute(), "share": share, "max_seconds": max_seconds}
     given |= {"normalisation": False} if keep_input else {}
     told = {name: value for name, value in given.items() if value is not None}
-    done = face.show_work(work(folders, resolved(AdaptConfig, config, sets, told), output))
+    done = face.show_work(work(folders, resolved(AdaBNConfig, config, sets, told), output))
     rows = [asdict(shift) for shift in done.shifts]
     for name in ("encoder", "head"):
         if getattr(done, name) is not None:

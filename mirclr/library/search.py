@@ -72,7 +72,8 @@ class Catalogue:
     `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, path: Path) -> None:
+        self.path = path
         self._paths = contents.tracks
         self._place = {path: place for place, path in enumerate(contents.tracks["path"])}
         self.tracks: pd.DataFrame = contents.tracks.drop_duplicates("row").reset_index(drop=True)
@@ -87,7 +88,7 @@ class Catalogue:
             raise StoreError(
                 f"{library.path}: the library is empty. Fill it with: mirclr index FOLDER --store {library.path}"
             )
-        return cls(contents)
+        return cls(contents, library.path)
 
     def row_at(self, path: Path) -> int | None:
         """The row that holds the audio of an indexed path, or None."""

@@ -61,7 +61,7 @@ def playlist(
     length: Count = 20,
     per_artist: Count | None = None,
     include_seeds: bool = True,
-    order: Literal["journey", "ranked"] = "journey",
+    order: Literal["smooth", "ranked"] = "smooth",
     absolute: bool = False,
 ) -> Work[Outcome]:
     """`mirclr playlist SEEDS --store STORE -o OUTPUT`. Without seeds it starts from the first track of the library."""

@@ -15,8 +15,8 @@ from mirclr.units import printable
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
     from mirclr.library.playlist import Seed
+    from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
-    from mirclr.library.store import Binding
 
 COLUMNS = ["rank", "similarity", "artist", "title", "path"]
 

@@ -291,6 +291,6 @@ def _told(
     for place in made.places:
         given = place < len(pool.given)
         track = pool.given[place].track if given else catalogue.track(int(pool.rows[place]))
-        similarity = float(np.round(pool.unit[place] @ query, 6))
+        similarity = round(float(pool.unit[place] @ query), 6)
         entries.append(Entry(track, similarity, place < seeds, int(pool.rows[place]), pool.unit[place]))
     return Playlist(tuple(entries), tuple(dict.fromkeys(notes)), smoothness(pool.unit[made.places]))

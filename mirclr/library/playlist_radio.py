@@ -89,7 +89,7 @@ class Radio:
         row = int(pool.rows[near[np.argmin(np.round(cost, 6) - noise)]])
         self._last = Seed(self._catalogue.track(row), self._catalogue.unit[row], row)
         self._note(self._last)
-        return Entry(self._last.track, float(np.round(self._last.unit @ query, 6)), False, row, self._last.unit)
+        return Entry(self._last.track, round(float(self._last.unit @ query), 6), False, row, self._last.unit)
 
     def _fresh(self, query: np.ndarray) -> np.ndarray:
         """The rows nearest to `query` that were not heard lately; in a library of a track or two, heard ones."""

@@ -180,7 +180,9 @@ def score(*, path: Path, store: Path, encoder: Path | None, maps_in: tuple[str, 
 @options([MAP_IN], STORE)
 @face.json_option
 @face.command
-def compare(*, paths: tuple[Path, Path], store: Path, encoder: Path | None, maps_in: tuple[str, ...], as_json: bool) -> int:
+def compare(
+    *, paths: tuple[Path, Path], store: Path, encoder: Path | None, maps_in: tuple[str, ...], as_json: bool
+) -> int:
     """Two playlists by the same scorecard, and the difference of B from A."""
     return _cards(list(paths), store, encoder, maps_in, as_json)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -262,7 +262,9 @@ class _Maker:
             notes.append(f"{len(places)} track(s) instead of {rules.length}: there are no more {why}")
         if rules.minutes is not None and not (rules.minutes[0] <= _minutes(making.pool, places) <= rules.minutes[1]):
             span = f"{rules.minutes[0]:g} to {rules.minutes[1]:g}"
-            notes.append(f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules")
+            notes.append(
+                f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules"
+            )
         notes += self._runs(making.pool, places)
         taken = making.pool.rows[[p for p in places if p not in making.listed]]
         if self.choice.played is not None and self.choice.played[taken].any():

@@ -40,7 +40,9 @@ class Arc:
         try:
             points = tuple(float(point) for point in curve.split(","))
         except ValueError as error:
-            raise UsageError(f"arc {text!r}: {curve!r} is none of {', '.join(CURVES)}, nor numbers like 90,120") from error
+            raise UsageError(
+                f"arc {text!r}: {curve!r} is none of {', '.join(CURVES)}, nor numbers like 90,120"
+            ) from error
         if not np.isfinite(points).all() or (measure == "tempo" and min(points) <= 0):
             raise UsageError(f"arc {text!r}: every point must be a {'positive ' * (measure == 'tempo')}number")
         return cls(measure, points, False)

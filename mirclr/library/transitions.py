@@ -59,7 +59,7 @@ class Weights:
         return cls(**known)  # type: ignore[arg-type]
 
 
-def camelot(key: str | None) -> tuple[int, str] | None:
+def camelot(key: object) -> tuple[int, str] | None:
     """("F# minor") to (11, "A"), its place on the Camelot wheel: 1..12, A minor, B major; None when it is no key."""
     found = _KEY.fullmatch(key) if isinstance(key, str) else None
     if not found:

@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "annotate": ("mirclr.cli.annotate:annotate", "Write beats, onsets, notes and sections of music as tables."),
     "export": ("mirclr.cli.export:export", "Write an encoder as ONNX, for programs without mirclr."),
     "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
-    "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),
+    "similar": ("mirclr.cli.similar:similar", "Find the tracks most like tracks, moments, artists or words."),
     "search": ("mirclr.cli.search:search", "Find the tracks that a text says most of."),
     "playlist": ("mirclr.cli.playlist:playlist", "Make, extend, order, convert and judge playlists; radio."),
     "adapt": ("mirclr.cli.adapt:adapt", "Learn your taste from playlists you like."),

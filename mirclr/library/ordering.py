@@ -66,7 +66,10 @@ def _improved(cost: np.ndarray, path: np.ndarray) -> np.ndarray:
     """`path` without a gainful turn or move; its first and last places stay."""
     steps = cost[np.ix_(path, path)]
     idle, kind = 0, 0
-    kinds: tuple[Callable[[np.ndarray], list[Move]], ...] = (_turns, *(partial(_shifts, length) for length in range(1, LONGEST_MOVED + 1)))
+    kinds: tuple[Callable[[np.ndarray], list[Move]], ...] = (
+        _turns,
+        *(partial(_shifts, length) for length in range(1, LONGEST_MOVED + 1)),
+    )
     while idle < len(kinds):  # every move shortens the path by more than GAIN, so this ends
         moves = _apart(kinds[kind % len(kinds)](steps), len(path))
         idle = 0 if moves else idle + 1

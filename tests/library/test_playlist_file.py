@@ -185,7 +185,7 @@ def test_hostile_tags_stay_in_their_cells(tmp_path: Path) -> None:
 def test_the_csv_is_rfc_4180(tmp_path: Path) -> None:
     write_playlist(tmp_path / "a.csv", [entry(tmp_path / "x.mp3", artist='Q "q", r', title="T", album="L")])
     assert (tmp_path / "a.csv").read_bytes() == (
-        b'position,artist,title,album,duration,similarity,seed,path,audio_id\r\n'
+        b"position,artist,title,album,duration,similarity,seed,path,audio_id\r\n"
         b'1,"Q ""q"", r",T,L,200.4,0.5,0,x.mp3,%s\r\n' % track_row(str(tmp_path / "x.mp3"))["audio_id"].encode()
     )
 

@@ -121,8 +121,8 @@ def _xml(text: str) -> str:
 
 
 def uri(path: str) -> str:
-    """A path or URL as a URI reference (RFC 3986): absolute paths with `file://`, relative ones relative; bytes that are
-    not plain are percent-encoded, undecodable ones as they are on disk."""
+    """A path or URL as a URI reference (RFC 3986): absolute paths with `file://`, relative ones relative; bytes that
+    are not plain are percent-encoded, undecodable ones as they are on disk."""
     if is_url(path):
         return path
     if _WINDOWS.match(path):

@@ -59,7 +59,7 @@ def way(units: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def journey(making: Making, waypoints: int, listed: bool) -> Targets:
-    """Even steps in angle from each of the first `waypoints` given places to the next. `listed`: they are in the list."""
+    """Even steps in angle from each of the first `waypoints` given ones to the next; `listed`: they are in the list."""
     units = making.pool.unit[:waypoints].astype(np.float64)
     marks = _legs(units)[1]
 

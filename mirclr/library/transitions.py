@@ -112,7 +112,7 @@ class Transitions:
     def cost(self, before: Sequence[int], after: Sequence[int]) -> np.ndarray:
         """(A, B): the cost of following each place of `before` by each of `after`, 0..2, to six digits."""
         weights, (one, other) = self._weights, (list(before), list(after))
-        total = weights.sound * (1.0 - self._pool.unit[one] @ self._pool.unit[other].T)
+        total = weights.sound * (1.0 - (self._pool.unit[one] @ self._pool.unit[other].T).astype(np.float64))
         if weights.join:
             out = np.stack([self._end(place)[1] for place in one])
             into = np.stack([self._end(place)[0] for place in other])

@@ -115,7 +115,7 @@ def test_a_list_goes_through_every_format_and_place(extension: str) -> None:
 
 
 def test_orders_and_extends_what_is_there() -> None:
-    mirclr("playlist", "title 11", "--length", 12, "--order", "ranked", "-o", "list.xspf")
+    mirclr("playlist", "title 09", "--length", 12, "--order", "ranked", "-o", "list.xspf")
     mirclr("playlist", "order", "list.xspf", "-o", "ordered.pls")
     assert sorted(paths_in("ordered.pls")) == sorted(paths_in("list.xspf"))
     assert paths_in("ordered.pls")[0] == paths_in("list.xspf")[0]

@@ -51,7 +51,8 @@ class Lesson:
 @dataclass(frozen=True)
 class Check:
     """How near the left-out tracks stand to the others of their list: the mean share of the library that is less like
-    these (AUC, 0.5 is chance), in the `plain` and in the `learned` space, and the interval of their difference over artists.
+    these (AUC, 0.5 is chance), in the `plain` and in the `learned` space, and the interval of their difference over
+    artists.
     """
 
     plain: float

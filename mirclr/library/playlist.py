@@ -263,9 +263,8 @@ class _Maker:
             notes.append(f"{len(places)} track(s) instead of {rules.length}: there are no more {why}")
         if rules.minutes is not None and not (rules.minutes[0] <= _minutes(making.pool, places) <= rules.minutes[1]):
             span = f"{rules.minutes[0]:g} to {rules.minutes[1]:g}"
-            notes.append(
-                f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules"
-            )
+            why = "that is the length" if len(places) == rules.length else "no other tracks fit the rules"
+            notes.append(f"{_minutes(making.pool, places):.1f} minutes instead of {span}: {why}")
         notes += self._runs(making.pool, places)
         taken = making.pool.rows[[p for p in places if p not in making.listed]]
         if self.choice.played is not None and self.choice.played[taken].any():

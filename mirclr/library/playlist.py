@@ -28,7 +28,6 @@ from mirclr.seeds import generator
 
 Kind = Literal["nearest", "journey", "walk", "arc"]
 POOL = 4096  # tracks a list is chosen from at first
-WALKED = 2  # times as many for a walk, which may lead away from the seeds
 STATIONS = 9  # points of a journey around which its pool lies
 PLAYED = 2.0  # what having been played costs: as much as the opposite sound, so every other track comes first
 
@@ -189,9 +188,8 @@ class _Maker:
         ranking, handicap = self._ranking()
         usual = self._usual(ranking)
         first = self.rules.first_cap(usual)
-        size = POOL * (WALKED if self.shape.kind == "walk" else 1)
-        making, places = self._from_pool(ranking[:size], handicap, first)
-        if self._short(making, places) and len(ranking) > size:
+        making, places = self._from_pool(ranking[:POOL], handicap, first)
+        if self._short(making, places) and len(ranking) > POOL:
             making, places = self._from_pool(ranking, handicap, first)
         wanted = self.rules.expected(usual)
         if len(places) < wanted and self.rules.per_artist is None:

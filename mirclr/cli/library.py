@@ -1,4 +1,4 @@
-"""`mirclr index`, `mirclr playlist`: a store of a collection, and lists out of it."""
+"""`mirclr index`: a store of a collection; and what every command about a store needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
     from mirclr.library.index import IndexResult
     from mirclr.library.outside import Outside
-    from mirclr.library.playlist import Seed
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
 
@@ -108,78 +107,6 @@ def _watched(look: Callable[[], IndexResult], seconds: float, store: Path, as_js
     return 0
 
 
-@click.command()
-@click.argument("seeds", metavar="SEED...", nargs=-1, required=True)
-@click.option("--length", default=20, show_default=True, type=click.IntRange(min=1), help="Tracks in all.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="list.m3u8, .json or .csv. Default: only show it."
-)
-@click.option(
-    "--per-artist",
-    type=click.IntRange(min=1),
-    help="At most N tracks of one artist, kept even if the list comes out short. Default: a tenth of the list, "
-    "raised (and said) where the library needs it.",
-)
-@click.option(
-    "--seeds/--no-seeds", "include", default=True, show_default=True, help="Begin with the seeds, or omit them."
-)
-@click.option("--absolute/--relative", default=False, help="How paths are written. Default: relative to the playlist.")
-@click.option(
-    "--order",
-    type=click.Choice(["journey", "ranked"]),
-    default="journey",
-    show_default=True,
-    help="Each track like the one before it, or the most alike first.",
-)
-@store_option
-@encoder_option
-@face.json_option
-@face.command
-def playlist(
-    *,
-    seeds: tuple[str, ...],
-    length: int,
-    output: Path | None,
-    per_artist: int | None,
-    include: bool,
-    absolute: bool,
-    order: str,
-    store: Path,
-    encoder: Path | None,
-    as_json: bool,
-) -> int:
-    """A playlist that follows from SEED: paths, other audio files, words of a name, or playlists (.m3u8, .m3u, .json).
-
-    Never the same audio nor the same artist and title twice. Exit code 3: some tracks could not be written or found
-    (listed).
-    """
-    from mirclr.library.playlist import Rules, make_playlist
-    from mirclr.library.playlist_file import check_target
-
-    if output is not None:
-        check_target(output)
-    catalogue, ear = opened(store, encoder)
-    started, lost = _seeds(catalogue, seeds, ear)
-    made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]
-    for note in made.notes:
-        face.say(printable(note))
-    show_ranked([(entry.track, entry.similarity) for entry in made.entries], as_json)
-    face.say(f"neighbours in the list are alike by {made.smoothness:.2f} (mean cosine)")
-    if output is not None:
-        lost += _written(output, made.entries, absolute, seeds)
-    return face.list_quarantine(lost)
-
-
-def _written(output: Path, entries: Sequence[Any], absolute: bool, seeds: Sequence[str]) -> list[dict[str, str]]:
-    """Write the file and say so; the tracks it could not hold."""
-    from mirclr.library.playlist_file import write_playlist
-
-    story = ["made by mirclr", *(f"seed: {printable(seed)}" for seed in seeds)]
-    written = write_playlist(output, entries, absolute=absolute, story=story)
-    face.say(f"wrote {written.tracks} track(s) to {printable(output)}")
-    return written.quarantine
-
-
 def _known_encoder(store: Path) -> Path:
     """Where the store saw its encoder last. Raises UsageError when only --encoder can tell."""
     from mirclr.library.store import Library
@@ -227,35 +154,15 @@ class Ear:
 
 
 def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
-    """The library in memory, and an ear for files outside it."""
-    from mirclr.library.search import Catalogue
+    """The library in memory, in its owner's taste where one is kept, and an ear for files outside it."""
     from mirclr.library.store import Library
+    from mirclr.library.taste import load_catalogue, place_of
 
     with Library.open(store) as library:
-        return Catalogue.load(library), Ear(store, encoder, library.binding)
-
-
-def _seeds(catalogue: Catalogue, texts: Sequence[str], embed: Any) -> tuple[list[Seed], list[dict[str, str]]]:
-    """Every seed that was named, those inside playlists too, and the playlist lines that lead nowhere."""
-    from mirclr.library.playlist_file import READABLE, read_playlist
-    from mirclr.library.resolve import resolve
-
-    found: list[Seed] = []
-    lost: list[dict[str, str]] = []
-    for text in texts:
-        if Path(text).suffix.lower() not in READABLE or not Path(text).is_file():
-            found.append(resolve(catalogue, text, embed))
-            continue
-        listed = read_playlist(Path(text))
-        lost += [{"path": line, "reason": "stream", "detail": f"in {text}: not a file"} for line in listed.skipped]
-        for path in listed.paths:
-            if catalogue.row_at(path) is None and not path.is_file():
-                lost.append(
-                    {"path": str(path), "reason": "missing_file", "detail": f"in {text}: not there, not indexed"}
-                )
-            else:
-                found.append(resolve(catalogue, str(path), embed))
-    return found, lost
+        (catalogue, taste), ear = load_catalogue(library), Ear(store, encoder, library.binding)
+    if taste is not None:
+        face.say(f"by the taste in {printable(place_of(store))} (mirclr adapt --forget takes it back)")
+    return catalogue, ear
 
 
 def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:

@@ -99,16 +99,10 @@ def _given(catalogue: Catalogue, table: Path | None, names: tuple[str, ...]) -> 
 
 def _path(catalogue: Catalogue, playlist: Path | None) -> tuple[tuple[int, ...], list[dict[str, str]]]:
     """The rows of a playlist, and its lines that lead to no track of the library."""
-    from mirclr.library.playlist_file import read_playlist
+    from mirclr.library.playlist_match import Finder
+    from mirclr.library.playlist_read import read_playlist
 
     if playlist is None:
         return (), []
-    listed = read_playlist(playlist)
-    lost = [{"path": line, "reason": "stream", "detail": f"in {playlist}: not a file"} for line in listed.skipped]
-    rows = [catalogue.row_at(path) for path in listed.paths]
-    lost += [
-        {"path": str(path), "reason": "missing_file", "detail": f"in {playlist}: not indexed"}
-        for path, row in zip(listed.paths, rows, strict=True)
-        if row is None
-    ]
-    return tuple(row for row in rows if row is not None), lost
+    found = Finder(catalogue).match(read_playlist(playlist).tracks, str(playlist))
+    return tuple(seed.row for seed in found.tracks if seed.row is not None), found.lost

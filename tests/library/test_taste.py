@@ -71,7 +71,22 @@ def test_zeros_leave_the_space_as_it_is_and_any_taste_keeps_rows_of_length_one(t
     np.testing.assert_allclose(np.linalg.norm(other.unit, axis=1), 1, atol=1e-5)
     assert np.abs(other.unit - plain.unit).max() > 0.1
     vectors = draw.normal(size=(3, DIM)).astype(np.float32)
+    assert [name for name in ("nearness", "hubness") if name in vars(other)] == []
     np.testing.assert_allclose(other.space.unit(vectors), some.bend(plain.space.unit(vectors)), atol=1e-6)
+
+
+def test_what_is_kept_beside_a_large_store_is_not_shared_with_its_bent_twin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirclr.library.search.PACKED_FROM", 3)
+    store, _ = library(tmp_path)
+    plain = Catalogue.load(store)
+    taste = Taste(generator(1).normal(size=DIM), np.zeros((DIM, 1)), np.zeros((1, DIM)), "f", {})
+    before = plain.nearness.copy()
+    other = bent(plain, taste)
+    assert np.abs(other.nearness - before).max() > 0.01
+    np.testing.assert_array_equal(Catalogue.load(store).nearness, before)
+    np.testing.assert_array_equal(bent(Catalogue.load(store), taste).nearness, other.nearness)
 
 
 def kept(store: Library, fingerprint: str | None = None) -> Taste:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -128,24 +129,28 @@ def restore_files(path: Path) -> Work[Restored]:
     still says what was written says again what it said; one that says something else is left and listed.
     """
     entries = read_manifest(path)
+    of_path: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of_path.setdefault(entry.path, []).append(entry)
     counts = {"whole": 0, "fields": 0, "same": 0}
     bad: list[dict[str, str]] = []
     for done, entry in enumerate(reversed(entries), 1):
         try:
-            counts[_restore(entry)] += 1
+            counts[_restore(entry, of_path[entry.path])] += 1
         except AudioError as error:
             bad.append({"path": entry.path, "reason": error.reason, "detail": error.detail})
+        of_path[entry.path].pop()
         yield Progress("restore", done, len(entries), os.path.basename(entry.path))
     return Restored(**counts, quarantine=bad)
 
 
-def _restore(entry: Entry) -> str:
-    """Undo one change; which of the three counts it is."""
+def _restore(entry: Entry, until: Sequence[Entry]) -> str:
+    """Undo one change, the last of those `until` now of its file; which of the three counts it is."""
     try:
         now = content_id(entry.path)
     except OSError as error:
         raise AudioError(entry.path, "missing_file", error.strerror or str(error)) from error
-    if now == entry.before:
+    if now in {each.before for each in until}:  # or further back than that, by an earlier restoring
         return "same"
     if now == entry.after and entry.edits is not None:
         bytes_back(entry.path, entry.before, entry.edits).commit()
@@ -154,7 +159,8 @@ def _restore(entry: Entry) -> str:
     back = {field: entry.old[field] for field, texts in said.items() if texts == entry.new[field] != entry.old[field]}
     if back:
         prepare(entry.path, back).commit()
-    edited = [field for field, texts in said.items() if texts not in (entry.new[field], entry.old[field])]
+    ours = {field: [entry.new[field], *(each.old.get(field) for each in until)] for field in said}
+    edited = [field for field, texts in said.items() if texts not in ours[field]]
     if edited:
         raise AudioError(
             entry.path, "edited", f"{', '.join(edited)} was changed since by another program: left as it is"

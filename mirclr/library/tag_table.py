@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mirclr.audio.tag_fields import check_field
 from mirclr.config import nearest
 from mirclr.errors import UsageError
 from mirclr.files import write_atomic
@@ -77,4 +78,10 @@ def read_tags_file(path: Path) -> list[dict[str, Any]]:
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     tags = [{"label": str(tag["label"]), "confidence": tag["confidence"], "value": tag["value"]} for tag in row["tags"]]
     texts = {name: None if row[name] is None else str(row[name]) for name in ("artist", "title")}
-    return {"path": str(row["path"]), "field": str(row["field"]), **texts, "tags": tags, "best": row["best"]}
+    return {
+        "path": str(row["path"]),
+        "field": check_field(str(row["field"])),
+        **texts,
+        "tags": tags,
+        "best": row["best"],
+    }

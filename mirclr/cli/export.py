@@ -115,3 +115,32 @@ for _name, _where in {
     "jellyfin": "A folder inside the music library.",
 }.items():
     export.command(_name)(_for_player(_name, _where))
+
+
+@export.command()
+@click.argument("playlist", metavar="PLAYLIST", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="list.jspf.")
+@click.option("--title", help="What it is called there. Default: the playlist's name.")
+@click.option("--public", is_flag=True, help="Everybody may see it there. Default: only you.")
+@face.json_option
+@face.command
+def listenbrainz(playlist: Path, output: Path, title: str | None, public: bool, as_json: bool) -> int:
+    """Write a playlist as JSPF that ListenBrainz imports; nothing is sent.
+
+    Tracks need a MusicBrainz recording in their tags. Exit code 3: some have none (listed).
+    """
+    from mirclr.files import write_atomic
+    from mirclr.library.listenbrainz import listenbrainz_text
+    from mirclr.library.players import read_lists
+    from mirclr.library.playlist_file import check_target
+
+    if output.suffix.lower() != ".jspf":
+        raise UsageError(f"{output}: write to a name that ends in .jspf")
+    check_target(output)
+    lists, lost = read_lists([playlist])
+    listed = lists[playlist.stem]
+    text, bad = listenbrainz_text(title or playlist.stem, listed, public)
+    write_atomic(output, text)
+    result = {"output": str(output), "tracks": len(listed) - len(bad)}
+    face.show_json(result) if as_json else face.show_table([result], list(result))
+    return face.list_quarantine([*lost, *bad])

@@ -1,4 +1,4 @@
-"""`mirclr index`, `mirclr similar`, `mirclr playlist`: a store of a collection, and what to ask of it."""
+"""`mirclr index` and `mirclr similar`: a store of a collection, and the plainest question to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from mirclr.units import printable
 
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
-    from mirclr.library.playlist import Seed
+    from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
-    from mirclr.library.store import Binding
 
 COLUMNS = ["rank", "similarity", "artist", "title", "path"]
 
@@ -75,84 +74,12 @@ def similar(track: str, count: int, store: Path, encoder: Path | None, as_json: 
     from mirclr.library.resolve import resolve
     from mirclr.library.search import similar as nearest
 
-    catalogue, embed = _opened(store, encoder)
+    catalogue, embed = opened(store, encoder)
     seed = resolve(catalogue, track, embed)
     hits = nearest(catalogue, seed.unit, count, exclude=[] if seed.row is None else [seed.row])
     face.say(f"like {seed.name}")
     show_ranked([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
     return 0
-
-
-@click.command()
-@click.argument("seeds", metavar="SEED...", nargs=-1, required=True)
-@click.option("--length", default=20, show_default=True, type=click.IntRange(min=1), help="Tracks in all.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="list.m3u8, .json or .csv. Default: only show it."
-)
-@click.option(
-    "--per-artist",
-    type=click.IntRange(min=1),
-    help="At most N tracks of one artist, kept even if the list comes out short. Default: a tenth of the list, "
-    "raised (and said) where the library needs it.",
-)
-@click.option(
-    "--seeds/--no-seeds", "include", default=True, show_default=True, help="Begin with the seeds, or omit them."
-)
-@click.option("--absolute/--relative", default=False, help="How paths are written. Default: relative to the playlist.")
-@click.option(
-    "--order",
-    type=click.Choice(["journey", "ranked"]),
-    default="journey",
-    show_default=True,
-    help="Each track like the one before it, or the most alike first.",
-)
-@store_option
-@encoder_option
-@face.json_option
-@face.command
-def playlist(
-    *,
-    seeds: tuple[str, ...],
-    length: int,
-    output: Path | None,
-    per_artist: int | None,
-    include: bool,
-    absolute: bool,
-    order: str,
-    store: Path,
-    encoder: Path | None,
-    as_json: bool,
-) -> int:
-    """A playlist that follows from SEED: paths, other audio files, words of a name, or playlists (.m3u8, .m3u, .json).
-
-    Never the same audio nor the same artist and title twice. Exit code 3: some tracks could not be written or found
-    (listed).
-    """
-    from mirclr.library.playlist import Rules, make_playlist
-    from mirclr.library.playlist_file import check_target
-
-    if output is not None:
-        check_target(output)
-    catalogue, embed = _opened(store, encoder)
-    started, lost = _seeds(catalogue, seeds, embed)
-    made = make_playlist(catalogue, started, Rules(length, per_artist, include, order))  # type: ignore[arg-type]
-    for note in made.notes:
-        face.say(printable(note))
-    show_ranked([(entry.track, entry.similarity) for entry in made.entries], as_json)
-    face.say(f"neighbours in the list are alike by {made.smoothness:.2f} (mean cosine)")
-    if output is not None:
-        lost += _written(output, made.entries, absolute, seeds)
-    return face.list_quarantine(lost)
-
-
-def _written(output: Path, entries: Sequence[Any], absolute: bool, seeds: Sequence[str]) -> list[dict[str, str]]:
-    """Write the file and say so; the tracks it could not hold."""
-    from mirclr.library.playlist_file import write_playlist
-
-    story = ["made by mirclr", *(f"seed: {printable(seed)}" for seed in seeds)]
-    written = write_playlist(output, entries, absolute=absolute, story=story)
-    face.say(f"wrote {written.tracks} track(s) to {printable(output)}")
-    return written.quarantine
 
 
 def _known_encoder(store: Path) -> Path:
@@ -178,14 +105,17 @@ def _load(folder: Path) -> Extractor:
     return load_encoder(folder)
 
 
-def _opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
-    """The library in memory, and how to embed a file outside it; the encoder is loaded only if one is met."""
+def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
+    """The library in memory, in its owner's taste where one is kept, and how to embed a file outside it; the encoder is
+    loaded only if one is met."""
     from mirclr.library.outside import embed_file
-    from mirclr.library.search import Catalogue
     from mirclr.library.store import Library
+    from mirclr.library.taste import load_catalogue, place_of
 
     with Library.open(store) as library:
-        catalogue, binding = Catalogue.load(library), library.binding
+        (catalogue, taste), binding = load_catalogue(library), library.binding
+    if taste is not None:
+        face.say(f"by the taste in {printable(place_of(store))} (mirclr adapt --forget takes it back)")
 
     def embed(path: Path) -> tuple[Mapping[str, Any], Any]:
         extractor = _load(encoder or _folder_of(binding, store))
@@ -193,29 +123,6 @@ def _opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
         return embed_file(path, extractor)
 
     return catalogue, embed
-
-
-def _seeds(catalogue: Catalogue, texts: Sequence[str], embed: Any) -> tuple[list[Seed], list[dict[str, str]]]:
-    """Every seed that was named, those inside playlists too, and the playlist lines that lead nowhere."""
-    from mirclr.library.playlist_file import READABLE, read_playlist
-    from mirclr.library.resolve import resolve
-
-    found: list[Seed] = []
-    lost: list[dict[str, str]] = []
-    for text in texts:
-        if Path(text).suffix.lower() not in READABLE or not Path(text).is_file():
-            found.append(resolve(catalogue, text, embed))
-            continue
-        listed = read_playlist(Path(text))
-        lost += [{"path": line, "reason": "stream", "detail": f"in {text}: not a file"} for line in listed.skipped]
-        for path in listed.paths:
-            if catalogue.row_at(path) is None and not path.is_file():
-                lost.append(
-                    {"path": str(path), "reason": "missing_file", "detail": f"in {text}: not there, not indexed"}
-                )
-            else:
-                found.append(resolve(catalogue, str(path), embed))
-    return found, lost
 
 
 def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,16 @@ TEMPI = 40.0 * 2 ** (np.arange(37) / 12)  # beats a minute, three octaves
 SMOOTH = np.hanning(9)[1:-1] / 4  # over 64 ms: a click falls between frames, and players are not clocks
 LISTEN_S = 8.0  # a window of the tempogram: five beats at the slowest tempo
 FLOOR_DB = 80.0
+
+
+class Described(NamedTuple):
+    """Blocks of a sound: `timbre` (120,), `harmony` (24,), `rhythm` (37,), and the `autocorrelation` of its onsets, by
+    lag in frames, that the rhythm was read from; float64."""
+
+    timbre: np.ndarray
+    harmony: np.ndarray
+    rhythm: np.ndarray
+    autocorrelation: np.ndarray
 
 
 class Descriptors:
@@ -65,9 +76,19 @@ class Descriptors:
         Any T >= 1; sound shorter than a second is repeated to one second. Silence gives a finite constant vector.
         Raises ValueError on no samples or other shapes.
         """
+        return np.concatenate(self.describe(samples)[:3])[None, :].astype(np.float32), np.zeros(1)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second of the onsets' autocorrelation."""
+        return self.sample_rate / FLUX_HOP
+
+    def describe(self, samples: np.ndarray) -> Described:
+        """The blocks of `segments`, one by one, for the same `samples`."""
         sound = _at_one_loudness(audible(samples, self.sample_rate))
-        parts = self._timbre.segments(sound)[0][0], self._harmony(sound), self._rhythm(sound)
-        return np.concatenate(parts)[None, :].astype(np.float32), np.zeros(1)
+        lags = _autocorrelation(self._onsets(sound), round(LISTEN_S * self.frame_rate))
+        rhythm = np.interp(60 / TEMPI * self.frame_rate, np.arange(len(lags)), lags)
+        return Described(self._timbre.segments(sound)[0][0], self._harmony(sound), rhythm, lags)
 
     def _harmony(self, samples: np.ndarray) -> np.ndarray:
         """`(T,)` samples to `(24,)`: mean chroma, mean and deviation of its Fourier magnitudes 1 to 6."""
@@ -91,12 +112,6 @@ class Descriptors:
         loud = raw.sum(axis=0)
         heard = loud > AUDIBLE * loud.max()
         return np.asarray(raw[:, heard] / loud[heard])
-
-    def _rhythm(self, samples: np.ndarray) -> np.ndarray:
-        """`(T,)` samples to the `(37,)` mean autocorrelation of their onsets at the beats of `TEMPI`, in -1..1."""
-        rate = self.sample_rate / FLUX_HOP
-        correlation = _autocorrelation(self._onsets(samples), round(LISTEN_S * rate))
-        return np.interp(60 / TEMPI * rate, np.arange(len(correlation)), correlation)
 
     def _onsets(self, samples: np.ndarray) -> np.ndarray:
         """`(T,)` samples to the `(N,)` mean rise in decibels of the mel bands, frame by frame, smoothed."""

@@ -6,6 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
+Pieces = list[tuple[float, np.ndarray]]
+"""What is heard of a file: where each piece begins, in seconds, and its mono samples."""
+
 
 class Extractor(Protocol):
     """Mono samples in, vectors out. An encoder trained by mirclr, an untrained one and MFCC statistics are all one.

@@ -21,7 +21,10 @@ from mirclr.audio.scan import list_files, scan_files
 from mirclr.errors import StoreError
 from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor
-from mirclr.library.store import Library, Stamp
+from mirclr.features.measurer import Measurer, measure_tracks
+from mirclr.features.measures import Measures
+from mirclr.library.rows import Stamp
+from mirclr.library.store import Library
 from mirclr.reports import Progress, Work
 
 SCAN_BATCH = 256  # files between two starts of the scanner's processes
@@ -56,6 +59,7 @@ class _State:
 
     library: Library
     extractor: Extractor
+    measurer: Measurer
     workers: int | None
     known: dict[bytes, Stamp]
     embedded: set[str]
@@ -83,11 +87,13 @@ def index_folder(
     """
     roots = [Path(os.path.abspath(folder)) for folder in ([folders] if isinstance(folders, Path) else folders)]
     files, unseen = list_files(roots)
-    state = _State(library, extractor, workers, library.stamps(), library.embedded(), library.ignored())
+    measurer = Measurer(extractor.sample_rate)
+    state = _State(library, extractor, measurer, workers, library.stamps(), library.embedded(), library.ignored())
     fresh = _compare(state, roots, [path for path in files if path not in library.files], unseen)
     if not prune:
         _refuse_a_wipe(state, roots, spared=len(fresh))
     yield from _take_in(state, fresh)
+    yield from _measure(state, roots)
     if not prune:
         _refuse_a_wipe(state, roots)
     _finish(state, roots, prune)
@@ -178,8 +184,9 @@ def _store(state: _State, tracks: pd.DataFrame) -> Work[None]:
     """One transaction: vectors for the audio that has none, then the rows."""
     new = tracks[~tracks["audio_id"].isin(state.embedded)].drop_duplicates("audio_id")
     done = yield from _counted(
-        embed_tracks(state.extractor, new, state.workers, HEARD_S), "embed", state.embed_done, state.total
-    )
+        embed_tracks(state.extractor, new, state.workers, HEARD_S, measurer=state.measurer),
+        "embed", state.embed_done, state.total,
+    )  # fmt: skip
     state.embed_done += len(tracks)
     bad = {row["path"]: row for row in [*_records(done.quarantine), *_without_vector(done)]}
     failed = {row["audio_id"]: bad[row["path"]] for row in _records(new) if row["path"] in bad}
@@ -194,7 +201,29 @@ def _put_vectors(state: _State, done: Embedded, failed: dict[str, dict[str, str]
         if audio_id not in failed:
             segments, starts = _thinned(done.segments[place], done.starts[place])
             state.library.put_vectors(audio_id, done.vectors[place], segments, starts)
+            _put_measures(state, audio_id, done.measures[place])
             state.embedded.add(audio_id)
+
+
+def _put_measures(state: _State, audio_id: str, measures: Measures | None) -> None:
+    if measures is not None:
+        state.library.put_measures(audio_id, measures, state.measurer.fingerprint)
+
+
+def _measure(state: _State, roots: Sequence[Path]) -> Work[None]:
+    """Hear again what has vectors and no measures: a store of an older mirclr, or measures defined anew since."""
+    left = state.library.unmeasured(state.measurer.fingerprint)
+    here = [_under(name, roots) and name not in state.gone for name in map(os.fsencode, left["path"])]
+    left, done = left[np.array(here, bool)], 0
+    for tracks in _batches(left):
+        found = yield from _counted(
+            measure_tracks(state.measurer, tracks, state.workers, HEARD_S), "measure", done, len(left)
+        )
+        done += len(tracks)
+        with state.library.batch():
+            _quarantine(state, found.quarantine)
+            for audio_id, measures in zip(tracks["audio_id"], found.measures, strict=True):
+                _put_measures(state, audio_id, measures)
 
 
 def _put_track(state: _State, row: dict[str, Any], failed: dict[str, dict[str, str]]) -> None:

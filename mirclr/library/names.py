@@ -10,6 +10,14 @@ NO_ARTIST = frozenset(
     {"", "various", "various artists", "va", "v.a.", "v/a", "unknown", "unknown artist", "compilation", "soundtrack"}
 )
 
+# What the same song is called on other records, in brackets or behind a dash: "(Live at Leeds)", "- 2011 Remaster".
+_VERSION = (
+    r"(?:live|re-?master(?:ed)?|re-?mix(?:ed)?|mix|edit|version|demo|acoustic|instrumental|mono|stereo|take|alternate|"
+    r"bonus|feat\.?|featuring|ft\.?|deluxe|single|radio|extended|unplugged|karaoke|explicit|clean)"
+)
+_BRACKETED = re.compile(rf"\s*[(\[][^()\[\]]*\b{_VERSION}(?!\w)[^()\[\]]*[)\]]")
+_DASHED = re.compile(rf"\s+[-\u2013\u2014]\s+[^-\u2013\u2014]*\b{_VERSION}(?!\w)[^-\u2013\u2014]*$")
+
 
 # C0 and C1 control characters, and the line and paragraph separators some programs break lines at.
 _CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -41,6 +49,16 @@ def song_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
     """What identifies a song across albums and encodings, or None when either tag is missing."""
     who, what = artist_key(artist), folded(title)
     return (who, what) if who and what else None
+
+
+def version_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
+    """`song_key` without what only tells versions of a song apart: live, remaster, remix, edit, guests.
+
+    "Song (Part 2)" stays apart from "Song (Part 1)". A title that is nothing but a version's name stays as it is.
+    """
+    who, what = artist_key(artist), folded(title)
+    plain = _DASHED.sub("", _BRACKETED.sub("", what)).strip() or what
+    return (who, plain) if who and plain else None
 
 
 def label(artist: str | None, title: str | None, file_name: str) -> str:

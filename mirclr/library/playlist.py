@@ -1,24 +1,36 @@
-"""A playlist that follows from seed tracks: the nearest tracks under the rules, in an order without jumps.
+"""A playlist that follows from tracks: chosen and ordered in one of several shapes, under rules that always hold.
 
-Choosing and ordering are two steps. *Choose*: walk down the exact ranking and take what the rules allow. *Order*: from
-the last seed through the chosen tracks along a short path, so that each track resembles the one before it. Both are
-deterministic: equal similarities go by path.
+Everything is deterministic: equal similarities go by path, and what is drawn is drawn from a seed. A list is made from
+a *pool*, the tracks nearest to the question, so that a library of any size costs one matrix product; the pool grows
+when the rules leave too little of it.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from mirclr.config import nearest as closest
 from mirclr.errors import UsageError
-from mirclr.library.names import artist_key, label, song_key
-from mirclr.library.ordering import short_path
+from mirclr.library.names import label, song_key
+from mirclr.library.playlist_rules import USUAL_MINUTES, Pool, Rules, broken_runs, needed_cap
+from mirclr.library.playlist_shapes import Making, by_slots, nearest, walk
+from mirclr.library.playlist_targets import Arc, arc, journey, way
 from mirclr.library.search import Catalogue, best
+from mirclr.library.store import Library
+from mirclr.library.transitions import Moments, Transitions, Weights
+from mirclr.seeds import generator
+
+Kind = Literal["nearest", "journey", "walk", "arc"]
+POOL = 4096  # tracks a list is chosen from at first
+WALKED = 4  # times as many for a walk, which may lead away from the seeds
+STATIONS = 9  # points of a journey around which its pool lies
+PLAYED = 2.0  # what having been played costs: as much as the opposite sound, so every other track comes first
 
 
 @dataclass(frozen=True)
@@ -39,37 +51,45 @@ class Seed:
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What a playlist must keep.
+class Shape:
+    """How a list runs. `drift` 0..1, `temperature` >= 0: of a walk. `curve`: of an arc. `seed`: of what is drawn."""
 
-    `length`: tracks in all, seeds included when they are part of it. `per_artist`: at most so many tracks of one
-    artist, a promise (seeds are the user's own choice and stay); None: a tenth of the list, raised only when the
-    library cannot fill the list otherwise, and said so. Tracks whose tags name no single artist are under no limit.
-    `order`: `journey` (a short path) or `ranked` (by likeness).
-    """
-
-    length: int = 20
-    per_artist: int | None = None
-    include_seeds: bool = True
-    order: Literal["journey", "ranked"] = "journey"
+    kind: Kind = "nearest"
+    drift: float = 0.5
+    temperature: float = 0.5
+    curve: Arc | None = None
+    seed: int = 0
+    weights: Weights = Weights()
 
     def __post_init__(self) -> None:
-        if self.length < 1 or (self.per_artist is not None and self.per_artist < 1):
-            raise UsageError("a playlist has at least one track, and at least one per artist")
+        if self.kind not in get_args(Kind):
+            raise UsageError(f"no shape {self.kind!r}.{closest(self.kind, get_args(Kind))}")
+        if not 0 <= self.drift <= 1 or not 0 <= self.temperature < float("inf"):
+            raise UsageError(f"drift is in 0..1 and temperature 0 or more, got {self.drift:g} and {self.temperature:g}")
+        if (self.kind == "arc") != (self.curve is not None):
+            raise UsageError("an arc needs a curve (--arc energy=rise), and no other shape has one")
 
-    @property
-    def first_cap(self) -> int:
-        """The limit per artist that is tried first."""
-        return self.per_artist or max(1, self.length // 10)
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows may be chosen: `among` (U,) bool, None: all; `played` (U,) bool come last; `musts` are in the list."""
+
+    among: np.ndarray | None = None
+    played: np.ndarray | None = None
+    musts: tuple[Seed, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One track of a playlist: `track` as in the track table, `similarity` to the seeds (mean cosine)."""
+    """One track of a playlist: `track` as in the track table, `similarity` to the seeds (mean cosine), its `row` in the
+    catalogue, -1 when it has none; `unit`, its (D,) direction there; `why` it is there, where that was asked."""
 
     track: Mapping[str, Any]
     similarity: float
     is_seed: bool = False
+    row: int = -1
+    unit: np.ndarray | None = field(default=None, repr=False, compare=False)
+    why: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,27 +101,45 @@ class Playlist:
     smoothness: float
 
 
-def make_playlist(catalogue: Catalogue, seeds: Sequence[Seed], rules: Rules | None = None) -> Playlist:
+def make_playlist(
+    catalogue: Catalogue,
+    seeds: Sequence[Seed],
+    rules: Rules | None = None,
+    shape: Shape | None = None,
+    choice: Choice | None = None,
+) -> Playlist:
     """The playlist that follows from `seeds` under `rules`.
 
-    Never twice: the same audio, or the same artist and title, seeds included. Raises UsageError without a seed, or with
-    more seeds than the list is long.
+    Never twice: the same audio, or the same artist and title (versions count as one), seeds included. Raises
+    UsageError without a seed, with more seeds and musts than the list is long, or when a shape cannot be made.
     """
-    rules = rules or Rules()
-    kept, notes = _distinct(seeds)
-    listed = kept if rules.include_seeds else []
-    if not kept or len(listed) > rules.length:
-        raise UsageError(f"a list of {rules.length} needs 1 to {rules.length} seeds, got {len(kept)}")
+    rules, shape, choice = rules or Rules(), shape or Shape(), choice or Choice()
+    kept, notes = distinct(seeds)
+    both, again = distinct([*kept, *choice.musts])
+    musts = both[len(kept) :]
+    listed = [*(kept if rules.include_seeds else []), *musts]
+    if not kept or len(listed) > (rules.length or len(listed)):
+        raise UsageError(f"a list of {rules.length} needs 1 to {rules.length} seeds, got {len(listed)}")
+    if shape.kind == "journey" and len(kept) < 2:
+        raise UsageError("a journey leads from one track to another: give two seeds or more")
     query = np.mean([seed.unit for seed in kept], axis=0)
-    scores = catalogue.similarities(query)
-    rows, cap = _choose(catalogue, scores, kept, rules)
-    notes += _shortfall(rules, cap, len(rows) + len(listed))
-    if rules.order == "journey":
-        rows = _journey(catalogue, kept[-1], rows)
-    entries = [Entry(seed.track, round(float(seed.unit @ query), 6), True) for seed in listed]
-    entries += [Entry(catalogue.track(row), float(scores[row])) for row in rows]
-    units = np.array([*(seed.unit for seed in listed), *catalogue.unit[rows]])
-    return Playlist(tuple(entries), tuple(notes), smoothness(units))
+    with moments_of(catalogue) as moments:
+        made = _Maker(catalogue, kept, musts, rules, shape, choice, query, moments).make()
+    notes += [note for note in again if note not in notes]
+    return _told(catalogue, made, query, len(kept), rules, [*notes, *made.notes])
+
+
+@contextmanager
+def moments_of(catalogue: Catalogue) -> Iterator[Moments]:
+    """The moments of a catalogue's rows, read from its store as long as this is open."""
+    with Library.open(catalogue.path) as library:
+        audio = catalogue.tracks["audio_id"]
+
+        def moments(row: int) -> tuple[np.ndarray, np.ndarray]:
+            vectors, starts = library.segments(str(audio.iloc[row]))
+            return catalogue.space.unit(vectors), starts
+
+        yield moments
 
 
 def smoothness(units: np.ndarray) -> float:
@@ -109,7 +147,7 @@ def smoothness(units: np.ndarray) -> float:
     return float(np.einsum("nd,nd->n", units[1:], units[:-1]).mean()) if len(units) > 1 else float("nan")
 
 
-def _distinct(seeds: Sequence[Seed]) -> tuple[list[Seed], list[str]]:
+def distinct(seeds: Sequence[Seed]) -> tuple[list[Seed], list[str]]:
     """Seeds without repeats (same audio, or same artist and title), and a note for each repeat."""
     kept: list[Seed] = []
     notes: list[str] = []
@@ -124,61 +162,135 @@ def _distinct(seeds: Sequence[Seed]) -> tuple[list[Seed], list[str]]:
     return kept, notes
 
 
-def _candidates(
-    catalogue: Catalogue, scores: np.ndarray, seeds: Sequence[Seed], rules: Rules
-) -> Iterator[tuple[int, int]]:
-    """Rows down the ranking that repeat nothing, each with how many tracks of its artist came before it."""
-    artists, titles = catalogue.tracks["artist"].tolist(), catalogue.tracks["title"].tolist()
-    songs = {song_key(seed.track["artist"], seed.track["title"]) for seed in seeds} - {None}
-    listed = [artist_key(seed.track["artist"]) for seed in seeds if rules.include_seeds]
-    before = Counter(artist for artist in listed if artist)
-    audio = {seed.track["audio_id"] for seed in seeds}
-    own = set(np.flatnonzero(catalogue.tracks["audio_id"].isin(audio)).tolist())
-    for row in best(scores, len(scores)).tolist():
-        song, artist = song_key(artists[row], titles[row]), artist_key(artists[row])
-        if row in own or song in songs:
-            continue
-        if song:
-            songs.add(song)
-        yield row, before[artist] if artist else 0
-        if artist:
-            before[artist] += 1
+@dataclass(frozen=True)
+class _Made:
+    """Places of a pool in playing order, and what to say about them."""
+
+    pool: Pool
+    places: list[int]
+    notes: list[str]
 
 
-def _choose(catalogue: Catalogue, scores: np.ndarray, seeds: Sequence[Seed], rules: Rules) -> tuple[list[int], int]:
-    """The rows that fill the list, best first, and the limit per artist that was needed."""
-    wanted = rules.length - (len(seeds) if rules.include_seeds else 0)
-    cap = rules.first_cap
-    passed: list[tuple[int, int]] = []
-    taken = 0
-    for row, before in _candidates(catalogue, scores, seeds, rules):
-        if taken == wanted:
-            break
-        passed.append((row, before))
-        taken += before < cap
-    if taken < wanted and rules.per_artist is None and passed:
-        # The whole ranking was walked: the smallest limit under which enough of it may stay.
-        cap = max(cap, sorted(before for _, before in passed)[min(wanted, len(passed)) - 1] + 1)
-    return [row for row, before in passed if before < cap][:wanted], cap
+@dataclass(frozen=True)
+class _Maker:
+    """One list in the making."""
+
+    catalogue: Catalogue
+    seeds: Sequence[Seed]
+    musts: Sequence[Seed]
+    rules: Rules
+    shape: Shape
+    choice: Choice
+    query: np.ndarray
+    moments: Moments
+
+    def make(self) -> _Made:
+        """The list, from as large a pool as it takes."""
+        ranking, handicap = self._ranking()
+        usual = self._usual(ranking)
+        first = self.rules.first_cap(usual)
+        size = POOL * (WALKED if self.shape.kind == "walk" else 1)
+        making, places = self._from_pool(ranking[:size], handicap, first)
+        if self._short(making, places) and len(ranking) > size:
+            making, places = self._from_pool(ranking, handicap, first)
+        wanted = self.rules.expected(usual)
+        if len(places) < wanted and self.rules.per_artist is None:
+            cap = needed_cap(making.pool, self.rules, len(making.listed), max(1, wanted - len(making.listed)))
+            if cap > first:
+                making, places = self._from_pool(ranking, handicap, cap)
+        notes = [] if self.shape.kind == "nearest" and self.rules.order == "ranked" else making.transitions.notes
+        return _Made(making.pool, places, [*notes, *self._said(making, places, first)])
+
+    def _ranking(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that may be chosen, best first, and what every row costs beside its sound."""
+        rows = np.ones(len(self.catalogue.tracks), bool) if self.choice.among is None else self.choice.among.copy()
+        if self.shape.curve is not None:
+            rows &= self._measured(self.shape.curve.measure)
+        handicap = np.zeros(len(rows)) if self.choice.played is None else PLAYED * self.choice.played
+        asked = self.query[None]
+        if self.shape.kind == "journey":  # what lies near any point of its way
+            asked = way(np.stack([seed.unit for seed in self.seeds]), np.linspace(0, 1, STATIONS))
+        scores = np.max([self.catalogue.similarities(point) for point in asked], axis=0) - handicap
+        return best(np.where(rows, scores, -np.inf), int(rows.sum())), handicap
+
+    def _usual(self, rows: np.ndarray) -> float:
+        """Minutes of a usual track among `rows`."""
+        seconds = self.catalogue.tracks["duration"].iloc[rows].dropna()
+        return max(float(seconds.median()), 1.0) / 60 if len(seconds) else USUAL_MINUTES
+
+    def _measured(self, name: str) -> np.ndarray:
+        tracks = self.catalogue.tracks
+        known = tracks[name].notna().to_numpy(bool) if name in tracks else np.zeros(len(tracks), bool)
+        if not known.any():
+            raise UsageError(f"no track of this library has a measured {name}; `mirclr index` measures what is missing")
+        return known
+
+    def _from_pool(self, rows: np.ndarray, handicap: np.ndarray, cap: int) -> tuple[Making, list[int]]:
+        given = [*self.seeds, *self.musts]
+        pool = Pool(self.catalogue, given, rows)
+        transitions = Transitions(pool, self.shape.weights, self.moments)
+        first = 0 if self.rules.include_seeds else len(self.seeds)
+        own = np.concatenate([np.zeros(len(given)), handicap[rows]])
+        making = Making(pool, self.rules, transitions, tuple(range(first, len(given))), cap, own)
+        return making, self._places(making)
+
+    def _places(self, making: Making) -> list[int]:
+        seeds, shape = len(self.seeds) if self.rules.include_seeds else 0, self.shape
+        if shape.kind == "walk":
+            draw = generator(shape.seed, "walk")
+            return walk(making, seeds, drift=shape.drift, temperature=shape.temperature, draw=draw)
+        if shape.kind == "journey":
+            return by_slots(making, journey(making, len(self.seeds), bool(seeds)))
+        if shape.curve is not None:
+            return by_slots(making, arc(making, shape.curve, self.query))
+        return nearest(making, seeds)
+
+    def _short(self, making: Making, places: Sequence[int]) -> bool:
+        if self.rules.length is not None and len(places) >= self.rules.length:
+            return False
+        return self.rules.minutes is None or _minutes(making.pool, places) < self.rules.minutes[0]
+
+    def _said(self, making: Making, places: Sequence[int], first: int) -> list[str]:
+        """What the rules cost, and which of them could not be kept."""
+        rules, notes = self.rules, []
+        if making.cap > first:
+            notes.append(
+                f"the library has too few artists near: up to {making.cap} tracks per artist instead of {first}"
+            )
+        if rules.minutes is None and len(places) < (rules.length or 0):
+            why = "under these rules; raise --per-artist" if rules.per_artist else "in the library without a repeat"
+            notes.append(f"{len(places)} track(s) instead of {rules.length}: there are no more {why}")
+        if rules.minutes is not None and not (rules.minutes[0] <= _minutes(making.pool, places) <= rules.minutes[1]):
+            span = f"{rules.minutes[0]:g} to {rules.minutes[1]:g}"
+            notes.append(f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules")
+        notes += self._runs(making.pool, places)
+        taken = making.pool.rows[[p for p in places if p not in making.listed]]
+        if self.choice.played is not None and self.choice.played[taken].any():
+            notes.append(f"{int(self.choice.played[taken].sum())} track(s) were played before: too few others fit")
+        return notes
+
+    def _runs(self, pool: Pool, places: Sequence[int]) -> list[str]:
+        limits = (("artist", pool.artist, self.rules.artist_run), ("album", pool.album, self.rules.album_run))
+        broken = [(name, broken_runs(codes[list(places)], most), most) for name, codes, most in limits]
+        return [
+            f"{count} track(s) stand beyond {most} of one {name} in a row: the others do not keep them apart"
+            for name, count, most in broken
+            if count
+        ]
 
 
-def _shortfall(rules: Rules, cap: int, length: int) -> list[str]:
-    """What to say when the limit was raised or the list came out short."""
-    notes = []
-    if cap > rules.first_cap:
-        notes.append(
-            f"the library has too few artists near: up to {cap} tracks per artist instead of {rules.first_cap}"
-        )
-    if length < rules.length:
-        why = "under these rules; raise --per-artist" if rules.per_artist else "in the library without a repeat"
-        notes.append(f"{length} track(s) instead of {rules.length}: there are no more {why}")
-    return notes
+def _minutes(pool: Pool, places: Sequence[int]) -> float:
+    return float(np.nansum(pool.seconds[list(places)])) / 60
 
 
-def _journey(catalogue: Catalogue, start: Seed, rows: list[int]) -> list[int]:
-    """`rows` along a short path from `start`; two neighbours of one artist cost as much as two opposite tracks."""
-    units = np.vstack([start.unit[None], catalogue.unit[rows]])
-    tracks = [start.track, *(catalogue.track(row) for row in rows)]
-    artists = np.array([artist_key(track["artist"]) or f"\0{place}" for place, track in enumerate(tracks)])
-    cost = np.round(1.0 - units @ units.T, 6) + 2.0 * (artists[:, None] == artists[None, :])
-    return [rows[place - 1] for place in short_path(cost)[1:]]
+def _told(
+    catalogue: Catalogue, made: _Made, query: np.ndarray, seeds: int, rules: Rules, notes: Sequence[str]
+) -> Playlist:
+    """The places as entries."""
+    pool, entries = made.pool, []
+    for place in made.places:
+        given = place < len(pool.given)
+        track = pool.given[place].track if given else catalogue.track(int(pool.rows[place]))
+        similarity = round(float(pool.unit[place] @ query), 6)
+        entries.append(Entry(track, similarity, place < seeds, int(pool.rows[place]), pool.unit[place]))
+    return Playlist(tuple(entries), tuple(dict.fromkeys(notes)), smoothness(pool.unit[made.places]))

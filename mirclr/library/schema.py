@@ -2,6 +2,9 @@
 
 A path is a row of `tracks`; what was learned from sound is keyed by `audio_id`, the hash of the decoded audio, so that
 a copy, a move and a new tag cost nothing. Paths are BLOBs: a file name on Unix is bytes, not text.
+
+Versions: 1 had no measures and no `state`. A writer brings an old store up to date (`upgrade`) and loses nothing; a
+reader takes it as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from mirclr.library.connection import REMAKE
 
 # "mclr" in ASCII: `file library.db` and sqlite3 show it, and another program's database is never taken for ours.
 APPLICATION_ID = 0x6D636C72
-VERSION = 1
+VERSION = 2
+WITHOUT_MEASURES = 1  # the last version that had none
 
 # The contract's track table, as stored. `path` is bytes here and str (surrogateescape) in every DataFrame.
 TRACK_COLUMNS = (
@@ -38,6 +42,22 @@ TRACK_COLUMNS = (
     "flags",
 )
 
+MEASURE_COLUMNS = ("tempo", "key", "energy")
+DESCRIPTORS = ("timbre", "rhythm", "harmony")
+
+# Two tables again: filters read every tempo and no vector. `recipe`: the fingerprint of what measured.
+MEASURES = (
+    """CREATE TABLE measures (
+        audio_id TEXT PRIMARY KEY NOT NULL, recipe TEXT NOT NULL,
+        tempo REAL, key TEXT, energy REAL  -- beats a minute, "F# minor", LUFS; NULL: there is none to hear
+    )""",
+    """CREATE TABLE descriptors (
+        audio_id TEXT PRIMARY KEY NOT NULL, timbre BLOB NOT NULL, rhythm BLOB NOT NULL, harmony BLOB NOT NULL
+    )""",
+)
+# Drawn anew by every transaction that changes an answer: what was computed from the store names the state it saw.
+NEW_STATE = "UPDATE meta SET state = lower(hex(randomblob(16)))"
+
 TABLES = (
     """CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -46,7 +66,8 @@ TABLES = (
         dim INTEGER NOT NULL CHECK (dim > 0),
         sample_rate INTEGER NOT NULL,
         folder BLOB,                 -- where the encoder was read from; NULL for one that has no folder
-        created TEXT NOT NULL        -- UTC, ISO 8601
+        created TEXT NOT NULL,       -- UTC, ISO 8601
+        state TEXT
     )""",
     """CREATE TABLE tracks (
         path BLOB PRIMARY KEY NOT NULL,
@@ -66,7 +87,10 @@ TABLES = (
     "CREATE TABLE quarantine (path BLOB PRIMARY KEY NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL)",
     # Covers and notes between the music, so that they are opened once. `judge`: the mirclr that found no audio there.
     "CREATE TABLE ignored (path BLOB PRIMARY KEY NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT NOT NULL)",
+    *MEASURES,
 )
+# From a version to the next one.
+UPGRADES = {1: ("ALTER TABLE meta ADD COLUMN state TEXT", *MEASURES)}
 
 INSERT_META = (
     "INSERT INTO meta (one, encoder, fingerprint, dim, sample_rate, folder, created) VALUES (1, ?, ?, ?, ?, ?, ?)"
@@ -75,11 +99,16 @@ PUT_TRACK = (
     f"INSERT OR REPLACE INTO tracks ({', '.join(TRACK_COLUMNS)}, missing) "
     f"VALUES ({', '.join('?' * len(TRACK_COLUMNS))}, 0)"
 )
-LIVE_TRACKS = f"SELECT {', '.join(TRACK_COLUMNS)} FROM tracks WHERE missing = 0 ORDER BY path"
+_NAMES = ", ".join(f"tracks.{name}" for name in TRACK_COLUMNS)
+LIVE_TRACKS = (
+    f"SELECT {_NAMES}, tempo, key, energy FROM tracks LEFT JOIN measures USING (audio_id) WHERE missing = 0 "
+    "ORDER BY path"
+)
+LIVE_TRACKS_UNMEASURED = f"SELECT {_NAMES}, NULL, NULL, NULL FROM tracks WHERE missing = 0 ORDER BY path"
+PER_AUDIO = ("vectors", "segments", "measures", "descriptors")
 PRUNE = (
     "DELETE FROM tracks WHERE missing = 1",
-    "DELETE FROM vectors WHERE audio_id NOT IN (SELECT audio_id FROM tracks)",
-    "DELETE FROM segments WHERE audio_id NOT IN (SELECT audio_id FROM tracks)",
+    *(f"DELETE FROM {table} WHERE audio_id NOT IN (SELECT audio_id FROM tracks)" for table in PER_AUDIO),
 )
 
 
@@ -100,20 +129,39 @@ def create(connection: sqlite3.Connection, bound: tuple[Any, ...]) -> None:
             connection.execute(statement)
         connection.execute(INSERT_META, bound)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(NEW_STATE)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.commit()
 
 
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a store of an older version to this one, in one transaction."""
+    if version_of(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for version in range(version_of(connection), VERSION):  # asked again: another process may have been faster
+        for statement in UPGRADES[version]:
+            connection.execute(statement)
+    connection.execute(NEW_STATE)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.commit()
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version a store says it has."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises StoreError when the file is another program's database or a store of another version."""
+    """Raises StoreError when the file is another program's database or a store of a later version."""
     if is_empty(connection):
         raise StoreError(f"{path}: an empty file, not a library store (or one that is being made). {REMAKE}")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if application != APPLICATION_ID:
         raise StoreError(f"{path}: a database of another program, not a mirclr library store")
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise StoreError(
-            f"{path}: store version {version}, this mirclr reads version {VERSION}. Use the mirclr that wrote it, "
-            "or index into a new file"
+            f"{path}: store version {version}, this mirclr reads versions 1 to {VERSION}. Use the mirclr that "
+            "wrote it, or index into a new file"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from mirclr.errors import StoreError
-from mirclr.library.store import Contents, Library
+from mirclr.library.rows import Contents
+from mirclr.library.store import Library
 
 PRIOR_TRACKS = 2.0
 BLOCK = 1024  # rows turned to float64 at a time
@@ -68,11 +70,13 @@ class Space:
 class Catalogue:
     """A library in memory, ready to search.
 
-    `tracks`: one row per distinct audio in path order (of several copies, the first path), the contract's columns;
-    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two.
+    `tracks`: one row per distinct audio in path order (of several copies, the first path), the columns of `Contents`;
+    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two. What few
+    questions need is read from the store at `path` when it is asked for.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, path: Path) -> None:
+        self.path = path
         self._paths = contents.tracks
         self._place = {path: place for place, path in enumerate(contents.tracks["path"])}
         self.tracks: pd.DataFrame = contents.tracks.drop_duplicates("row").reset_index(drop=True)
@@ -87,7 +91,7 @@ class Catalogue:
             raise StoreError(
                 f"{library.path}: the library is empty. Fill it with: mirclr index FOLDER --store {library.path}"
             )
-        return cls(contents)
+        return cls(contents, library.path)
 
     def row_at(self, path: Path) -> int | None:
         """The row that holds the audio of an indexed path, or None."""
@@ -100,12 +104,28 @@ class Catalogue:
         return int(found[0]) if len(found) else None
 
     def track(self, row: int) -> dict[str, Any]:
-        """The table row `row` as a dictionary."""
-        return {str(name): value for name, value in self.tracks.iloc[row].items()}
+        """The table row `row` as a dictionary; None for what is not known."""
+        return _plain(self.tracks.iloc[row])
 
     def track_at(self, path: Path) -> dict[str, Any]:
         """The table row of an indexed path itself, perhaps a later copy of the audio. KeyError if unknown."""
-        return {str(name): value for name, value in self._paths.iloc[self._place[os.fspath(path)]].items()}
+        return _plain(self._paths.iloc[self._place[os.fspath(path)]])
+
+    @cached_property
+    def descriptors(self) -> dict[str, np.ndarray]:
+        """`timbre` (U, 120), `rhythm` (U, 37) and `harmony` (U, 24) float32 as measured, not standardised; NaN rows
+        where not measured (`mirclr index` measures what is missing). Raises StoreError when the store is gone."""
+        with Library.open(self.path) as library:
+            return library.descriptors(self.tracks["audio_id"].tolist())
+
+    def segments(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """The kept moments of a row: `(S, D)` float32 unit rows in `space`, and their `(S,)` starts in seconds.
+
+        Raises StoreError when the store is gone, or a later index run has deleted the track.
+        """
+        with Library.open(self.path) as library:
+            vectors, starts = library.segments(str(self.tracks["audio_id"].iloc[row]))
+        return self.space.unit(vectors), starts
 
     def similarities(self, query: np.ndarray) -> np.ndarray:
         """(U,) float32: the dot product of every row with `query`, a (D,) vector in `space`, to six digits."""
@@ -129,6 +149,11 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     candidates = np.flatnonzero(scores >= kth)
     return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    """A table row as a dictionary; None for NaN and NA."""
+    return {str(name): None if pd.isna(value) else value for name, value in row.items()}
 
 
 def _in_blocks(space: Space, vectors: np.ndarray) -> np.ndarray:

@@ -10,11 +10,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,44 +21,12 @@ import pandas as pd
 from mirclr import __version__
 from mirclr.errors import StoreError
 from mirclr.features.extractor import Extractor
+from mirclr.features.measures import SIZES, Measures
 from mirclr.library import schema
 from mirclr.library.connection import REMAKE, connect, named
+from mirclr.library.rows import FLOAT, NUMBERS, Binding, Contents, Stamp, blob, cell, texts
 
-FLOAT = np.dtype("<f4")
 READ_ROWS = 4096  # vectors read from SQLite at a time
-
-
-@dataclass(frozen=True)
-class Binding:
-    """The encoder a store belongs to: `fingerprint` and `dim` decide, the rest is for people."""
-
-    name: str
-    fingerprint: str
-    dim: int
-    sample_rate: int
-    folder: Path | None
-    created: str
-
-
-class Stamp(NamedTuple):
-    """What the store knows of a path without opening the file."""
-
-    size: int
-    mtime_ns: int
-    id: str
-    missing: bool
-
-
-@dataclass(frozen=True)
-class Contents:
-    """A consistent copy of a library in memory.
-
-    `tracks`: the contract's table, one row per path in path order, plus `row`, the index into `vectors`.
-    `vectors`: (U, D) float32, one per distinct audio, ordered by the first path that holds it.
-    """
-
-    tracks: pd.DataFrame
-    vectors: np.ndarray
 
 
 class Library:
@@ -71,6 +38,7 @@ class Library:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
+        self._changed = False  # in this transaction
         # The store may lie in the music folder; SQLite keeps its log and its index of the log beside it.
         self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm")}
         try:
@@ -107,6 +75,7 @@ class Library:
             schema.create(connection, _binding_of(extractor, encoder_folder))
             library = cls(path, connection)._checked(extractor)
             connection.execute("PRAGMA journal_mode = WAL")
+            schema.upgrade(connection)
             library._remember(encoder_folder)
         return library
 
@@ -133,6 +102,16 @@ class Library:
             vectors = self._vectors(row_of)
         return Contents(tracks.assign(row=tracks["audio_id"].map(row_of).astype("int64")), vectors)
 
+    def descriptors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The measured vectors of some audio: `timbre` (N, 120), `rhythm` (N, 37) and `harmony` (N, 24) float32, a row
+        an id; NaN where it was not measured."""
+        out = {name: np.full((len(ids), SIZES[name]), np.nan, np.float32) for name in schema.DESCRIPTORS}
+        if self.version > schema.WITHOUT_MEASURES:
+            row_of = {audio_id: row for row, audio_id in enumerate(ids)}
+            for name, matrix in out.items():
+                self._fill(matrix, f"SELECT audio_id, {name} FROM descriptors", row_of)
+        return out
+
     def segments(self, audio_id: str) -> tuple[np.ndarray, np.ndarray]:
         """`(S, D)` float32 segment vectors of one audio, `(S,)` starts in seconds. StoreError if unknown."""
         found = self._all("SELECT vectors, starts FROM segments WHERE audio_id = ?", (audio_id,))
@@ -145,7 +124,7 @@ class Library:
         """The contract's quarantine table: `path`, `reason`, `detail`, in path order."""
         rows = self._all("SELECT path, reason, detail FROM quarantine ORDER BY path")
         frame = pd.DataFrame(rows, columns=["path", "reason", "detail"], dtype=object)
-        frame["path"] = _texts(frame["path"])
+        frame["path"] = texts(frame["path"])
         return frame
 
     def stamps(self) -> dict[bytes, Stamp]:
@@ -162,6 +141,17 @@ class Library:
         """The audio ids that have vectors."""
         return {audio_id for (audio_id,) in self._all("SELECT audio_id FROM vectors")}
 
+    def unmeasured(self, recipe: str) -> pd.DataFrame:
+        """`path`, `audio_id` and `duration` of a track of each audio that `recipe` has not measured, in path order."""
+        known = "SELECT audio_id FROM measures WHERE recipe = ?"
+        rows = self._all(
+            "SELECT MIN(path), audio_id, duration FROM tracks WHERE missing = 0 AND audio_id NOT IN "
+            f"({known}) GROUP BY audio_id ORDER BY MIN(path)",
+            (recipe,),
+        )
+        frame = pd.DataFrame(rows, columns=["path", "audio_id", "duration"], dtype=object)
+        return frame.assign(path=texts(frame["path"]), duration=frame["duration"].astype("float64"))
+
     # -- writing: call inside `with library.batch():` -------------------------------------------------------------
 
     @contextmanager
@@ -169,8 +159,11 @@ class Library:
         """One transaction: everything inside happens, or nothing."""
         with named(self.path):
             self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            self._changed = False
             try:
                 yield
+                if self._changed:
+                    self._db.execute(schema.NEW_STATE)
             except BaseException:
                 self._db.rollback()
                 raise
@@ -178,8 +171,8 @@ class Library:
 
     def put_track(self, row: Mapping[str, Any]) -> None:
         """Insert or replace the row of one path; `row` has the columns of the contract's track table."""
-        values = [os.fsencode(row["path"]), *(_cell(row.get(name)) for name in schema.TRACK_COLUMNS[1:])]
-        self._db.execute(schema.PUT_TRACK, values)
+        values = [os.fsencode(row["path"]), *(cell(row.get(name)) for name in schema.TRACK_COLUMNS[1:])]
+        self._change(schema.PUT_TRACK, [values])
 
     def put_vectors(self, audio_id: str, vector: np.ndarray, segments: np.ndarray, starts: np.ndarray) -> None:
         """Store `(D,)`, `(S, D)` and `(S,)` seconds for one audio. Raises StoreError on a wrong shape or a NaN."""
@@ -189,25 +182,32 @@ class Library:
                 f"{self.path}: audio {audio_id}: expected finite vectors of {dim} values, got {vector.shape} and "
                 f"{segments.shape}; the encoder {self.binding.name} does not do what it says"
             )
-        self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?)", (audio_id, _blob(vector)))
-        self._db.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (audio_id, _blob(starts), _blob(segments)))
+        self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(audio_id, blob(vector))])
+        self._change("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", [(audio_id, blob(starts), blob(segments))])
+
+    def put_measures(self, audio_id: str, measures: Measures, recipe: str) -> None:
+        """Store what was measured of one audio; `recipe`: the fingerprint of the measurer."""
+        row = (audio_id, recipe, cell(measures.tempo), measures.key, cell(measures.energy))
+        self._change("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?, ?)", [row])
+        vectors = (blob(getattr(measures, name)) for name in schema.DESCRIPTORS)
+        self._change("INSERT OR REPLACE INTO descriptors VALUES (?, ?, ?, ?)", [(audio_id, *vectors)])
 
     def forget(self, paths: Iterable[bytes]) -> None:
         """Remove the rows of paths; vectors stay until `prune`."""
-        self._db.executemany("DELETE FROM tracks WHERE path = ?", [(path,) for path in paths])
+        self._change("DELETE FROM tracks WHERE path = ?", [(path,) for path in paths])
 
     def mark_missing(self, paths: Iterable[bytes], missing: bool = True) -> None:
         """Take paths out of every answer, or back in."""
-        self._db.executemany("UPDATE tracks SET missing = ? WHERE path = ?", [(int(missing), path) for path in paths])
+        self._change("UPDATE tracks SET missing = ? WHERE path = ?", [(int(missing), path) for path in paths])
 
     def prune(self) -> None:
         """Delete missing tracks and vectors that no track uses."""
         for statement in schema.PRUNE:
-            self._db.execute(statement)
+            self._change(statement, [()])
 
     def put_quarantine(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert or replace rows of the contract's quarantine table."""
-        values = [(os.fsencode(row["path"]), _cell(row["reason"]), _cell(row["detail"])) for row in rows]
+        values = [(os.fsencode(row["path"]), cell(row["reason"]), cell(row["detail"])) for row in rows]
         self._db.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?)", values)
 
     def put_ignored(self, rows: Iterable[tuple[bytes, int, int]]) -> None:
@@ -227,32 +227,46 @@ class Library:
         with named(self.path):
             return self._db.execute(sql, values).fetchall()
 
+    def _change(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once a row; the store's state is new if it changed anything."""
+        self._changed |= self._db.executemany(statement, rows).rowcount > 0
+
     def _tracks(self) -> pd.DataFrame:
-        frame = pd.DataFrame(self._all(schema.LIVE_TRACKS), columns=list(schema.TRACK_COLUMNS), dtype=object)
-        frame["path"] = _texts(frame["path"])
-        numbers = {"size": "int64", "mtime_ns": "int64", "duration": "float64", "year": "Int64", "track": "Int64"}
-        return frame.astype(numbers)
+        query = schema.LIVE_TRACKS if self.version > schema.WITHOUT_MEASURES else schema.LIVE_TRACKS_UNMEASURED
+        columns = [*schema.TRACK_COLUMNS, *schema.MEASURE_COLUMNS]
+        frame = pd.DataFrame(self._all(query), columns=columns, dtype=object)
+        frame["path"] = texts(frame["path"])
+        frame["key"] = frame["key"].where(frame["key"].notna(), None)
+        return frame.astype(NUMBERS)
 
     def _vectors(self, row_of: Mapping[str, int]) -> np.ndarray:
-        """`(U, D)` float32 for the wanted audio; filled some rows at a time, so that memory holds one copy."""
+        """`(U, D)` float32 for the wanted audio."""
         out = np.empty((len(row_of), self.binding.dim), np.float32)
-        filled = 0
-        found = self._db.execute("SELECT audio_id, vector FROM vectors")
-        while part := found.fetchmany(READ_ROWS):
-            wanted = [(row_of[audio_id], blob) for audio_id, blob in part if audio_id in row_of]
-            out[[row for row, _ in wanted]] = self._matrix([blob for _, blob in wanted])
-            filled += len(wanted)
+        filled = self._fill(out, "SELECT audio_id, vector FROM vectors", row_of)
         if filled != len(row_of):
             raise StoreError(f"{self.path}: {len(row_of) - filled} track(s) without a vector: damaged. {REMAKE}")
         return out
 
-    def _matrix(self, blobs: Sequence[bytes]) -> np.ndarray:
-        """Blobs of one vector each as `(N, D)` float32."""
-        width = self.binding.dim * FLOAT.itemsize
-        wrong = [len(blob) for blob in blobs if len(blob) != width]
-        if wrong:
-            raise StoreError(f"{self.path}: a vector of {wrong[0]} bytes where {width} belong: damaged. {REMAKE}")
-        return np.frombuffer(b"".join(blobs), FLOAT).reshape(-1, self.binding.dim)
+    def _fill(self, out: np.ndarray, query: str, row_of: Mapping[str, int]) -> int:
+        """Vectors into the rows of `out`, some at a time, so that memory holds one copy; how many there were."""
+        filled, width = 0, out.shape[1] * FLOAT.itemsize
+        with named(self.path):
+            found = self._db.execute(query)
+            while part := found.fetchmany(READ_ROWS):
+                wanted = [(row_of[audio_id], blob) for audio_id, blob in part if audio_id in row_of]
+                if wrong := [len(blob) for _, blob in wanted if len(blob) != width]:
+                    raise StoreError(
+                        f"{self.path}: a vector of {wrong[0]} bytes where {width} belong: damaged. {REMAKE}"
+                    )
+                matrix = np.frombuffer(b"".join(blob for _, blob in wanted), FLOAT).reshape(-1, out.shape[1])
+                out[[row for row, _ in wanted]] = matrix
+                filled += len(wanted)
+        return filled
+
+    @property
+    def version(self) -> int:
+        """Of the store's tables; an old store that is only read keeps its own."""
+        return schema.version_of(self._db)
 
     def _read_binding(self) -> Binding:
         schema.check(self._db, self.path)
@@ -287,21 +301,3 @@ def _binding_of(extractor: Extractor, folder: Path | None) -> tuple[Any, ...]:
     place = None if folder is None else os.fsencode(folder.absolute())
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return (extractor.name, extractor.fingerprint, extractor.dim, extractor.sample_rate, place, now)
-
-
-def _texts(paths: Iterable[bytes]) -> pd.Series:
-    """Paths as str. Explicitly objects: pandas' own strings may be Arrow's, which cannot hold undecodable bytes."""
-    return pd.Series([os.fsdecode(path) for path in paths], dtype=object)
-
-
-def _blob(values: np.ndarray) -> bytes:
-    return np.ascontiguousarray(values, FLOAT).tobytes()
-
-
-def _cell(value: Any) -> Any:
-    """A table cell as SQLite takes it: NaN and NA become NULL, numpy numbers plain ones, text valid Unicode."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if value is None or pd.isna(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value

@@ -13,7 +13,7 @@ from mirclr.audio.tag_fields import check_field
 from mirclr.config import nearest
 from mirclr.errors import UsageError
 from mirclr.files import write_atomic
-from mirclr.library.playlist_file import FORMULA
+from mirclr.library.playlist_formats import FORMULA
 
 FORMAT, VERSION = "mirclr tags", 1
 CSV_COLUMNS = ("path", "artist", "title", "field", "tags", "confidence", "value", "best", "best_confidence")

@@ -18,7 +18,7 @@ from mirclr.errors import UsageError
 from mirclr.recipes.options import Count, Texts, listed
 from mirclr.recipes.step import Grows, Named, Outcome, Reads, ReadsAll, StepFunction, Writes
 from mirclr.recipes.steps_text import align, search
-from mirclr.recipes.steps_training import ablation, adapt, finetune, pretrain, pretrain_tuned, synth, tune
+from mirclr.recipes.steps_training import ablation, adabn, finetune, pretrain, pretrain_tuned, synth, tune
 from mirclr.reports import Work
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def playlist(
     length: Count = 20,
     per_artist: Count | None = None,
     include_seeds: bool = True,
-    order: Literal["journey", "ranked"] = "journey",
+    order: Literal["smooth", "ranked"] = "smooth",
     absolute: bool = False,
 ) -> Work[Outcome]:
     """`mirclr playlist SEEDS --store STORE -o OUTPUT`. Without seeds it starts from the first track of the library."""
@@ -166,7 +166,7 @@ STEPS: dict[str, StepFunction] = {
     "synth": synth,
     "pretrain": pretrain,
     "finetune": finetune,
-    "adapt": adapt,
+    "adabn": adabn,
     "tune": tune,
     "ablation": ablation,
     "pretrain-tuned": pretrain_tuned,

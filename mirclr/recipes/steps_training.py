@@ -89,7 +89,7 @@ def finetune(
     return Outcome(made, scores.card(), (said, *done.notes), listed(done.quarantine))
 
 
-def adapt(
+def adabn(
     folder: Reads,
     encoder: Reads,
     output: Writes,
@@ -98,11 +98,11 @@ def adapt(
     normalisation: bool = True,
     max_seconds: Seconds | None = 120.0,
 ) -> Work[Outcome]:
-    """`mirclr adapt FOLDER --encoder ENCODER -o OUTPUT`: batch norm's statistics measured anew."""
-    from mirclr.training.adapt import adapt as measure
-    from mirclr.training.adapt_config import AdaptConfig
+    """`mirclr adabn FOLDER --encoder ENCODER -o OUTPUT`: batch norm's statistics measured anew."""
+    from mirclr.training.adabn import adabn as measure
+    from mirclr.training.adabn_config import AdaBNConfig
 
-    config = AdaptConfig(encoder=encoder, share=share, normalisation=normalisation, max_seconds=max_seconds)
+    config = AdaBNConfig(encoder=encoder, share=share, normalisation=normalisation, max_seconds=max_seconds)
     done = yield from measure([folder], config, output)
     furthest = max(done.shifts, key=lambda shift: shift.moved)
     most = f"{furthest.layer} had to move most, by {furthest.moved:.2f} deviations"

@@ -47,6 +47,11 @@ def person(entry_artist: object) -> str | None:
     return plain if plain in set("ABCDE") else None
 
 
+def said(playlist: Playlist) -> list[str]:
+    """The notes, but for the one about a library in which nothing is measured: no library here is."""
+    return [note for note in playlist.notes if "is measured in this library" not in note]
+
+
 def songs_of(playlist: Playlist) -> list[tuple[str, str]]:
     named = [(person(e.track["artist"]), str(e.track["title"] or "").upper()) for e in playlist.entries]
     return [(artist, title) for artist, title in named if artist and title]
@@ -60,7 +65,7 @@ def test_the_rules_hold_in_random_libraries(tmp_path: Path, seed: int) -> None:
         length=int(draw.integers(3, 40)),
         per_artist=[None, 1, 2, 5][draw.integers(0, 4)],
         include_seeds=bool(draw.integers(0, 2)),
-        order="journey" if draw.integers(0, 2) else "ranked",
+        order="smooth" if draw.integers(0, 2) else "ranked",
     )
     seeds = [seed_at(catalogue, int(row)) for row in draw.integers(0, len(catalogue.tracks), 3)]
     made = make_playlist(catalogue, seeds, rules)
@@ -121,7 +126,7 @@ def test_a_limit_that_was_asked_for_is_a_promise(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path, rows, fan(rows))
     made = make_playlist(catalogue, [seed_at(catalogue, 0)], Rules(8, per_artist=2))
     assert Counter(e.track["artist"] for e in made.entries) == {"near": 2, "far": 2}
-    assert made.notes == ("4 track(s) instead of 8: there are no more under these rules; raise --per-artist",)
+    assert said(made) == ["4 track(s) instead of 8: there are no more under these rules; raise --per-artist"]
 
 
 def test_seeds_count_for_their_artist_only_when_they_are_in_the_list(tmp_path: Path) -> None:
@@ -178,7 +183,7 @@ def test_a_library_of_nothing_but_the_seed_gives_the_seed(tmp_path: Path) -> Non
     made = make_playlist(catalogue, [seed_at(catalogue, 0)], Rules())
     assert [e.track["path"] for e in made.entries] == ["/a"]
     assert math.isnan(made.smoothness)
-    assert made.notes == ("1 track(s) instead of 20: there are no more in the library without a repeat",)
+    assert said(made) == ["1 track(s) instead of 20: there are no more in the library without a repeat"]
 
 
 def test_a_journey_is_smoother_than_the_ranking_of_the_same_tracks(tmp_path: Path) -> None:
@@ -187,7 +192,7 @@ def test_a_journey_is_smoother_than_the_ranking_of_the_same_tracks(tmp_path: Pat
         rows = [track_row(f"/{i:03}") for i in range(300)]
         catalogue = catalogue_of(tmp_path, rows, generator(seed, "journey").normal(size=(300, 6)))
         seeds = [seed_at(catalogue, 0)]
-        ranked, journey = (make_playlist(catalogue, seeds, Rules(30, order=order)) for order in ("ranked", "journey"))
+        ranked, journey = (make_playlist(catalogue, seeds, Rules(30, order=order)) for order in ("ranked", "smooth"))
         gains.append(journey.smoothness - ranked.smoothness)
     assert min(gains) > 0.1
 

@@ -18,7 +18,7 @@ import pytest
 
 from mirclr.audio.scan import ScanResult
 from mirclr.errors import AudioError
-from mirclr.features import embed
+from mirclr.features import hearing
 from mirclr.library import index
 from mirclr.reports import Progress, Work
 from tests.support.library import track_row
@@ -46,7 +46,7 @@ class Scanner:
         """Put it where the index looks."""
         patch.setattr(index, "list_files", self.list_files)
         patch.setattr(index, "scan_files", self.scan_files)
-        patch.setattr(embed, "decode", decode)
+        patch.setattr(hearing, "decode", decode)
 
     def list_files(self, roots: Sequence[Path]) -> tuple[list[Path], pd.DataFrame]:
         """Every file below `roots`, but nothing below an unreadable folder."""

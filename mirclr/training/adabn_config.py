@@ -1,4 +1,4 @@
-"""Configuration of `mirclr adapt`: what is adapted, by how much, and what is heard of the folder; free of torch."""
+"""Configuration of `mirclr adabn`: what is adapted, by how much, and what is heard of the folder; free of torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mirclr.config import AugmentConfig, CacheConfig, PretrainConfig, Strict
 from mirclr.training.finetune_config import plan_settings
 
 
-class AdaptConfig(Strict):
-    """Everything `mirclr adapt` reads.
+class AdaBNConfig(Strict):
+    """Everything `mirclr adabn` reads.
 
     `encoder`: a run folder, its encoder/, or a checkpoint. `share`: the weight of the target's statistics beside those
     the encoder has; 1 is AdaBN. `normalisation`: the fitted normalisation of the input is measured anew as well.
@@ -28,7 +28,7 @@ class AdaptConfig(Strict):
     device: Literal["auto", "cpu", "gpu"] = "auto"
 
 
-def heard_settings(config: AdaptConfig, plan: Mapping[str, Any]) -> PretrainConfig:
+def heard_settings(config: AdaBNConfig, plan: Mapping[str, Any]) -> PretrainConfig:
     """The data path of pretraining without effects: music as an encoder hears it in use."""
     return plan_settings(
         plan, config.max_seconds, cache=config.cache, augment=AugmentConfig(spec=()), device=config.device

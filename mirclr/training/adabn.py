@@ -27,7 +27,7 @@ from mirclr.models.adabn import INPUT, BatchNorm, Shift, adapt_batch_norms, adap
 from mirclr.models.embedder import Embedder
 from mirclr.models.frontend_normalise import Normalise
 from mirclr.reports import Progress, Work
-from mirclr.training.adapt_config import AdaptConfig, heard_settings
+from mirclr.training.adabn_config import AdaBNConfig, heard_settings
 from mirclr.training.check import check_config
 from mirclr.training.finetune_learner import Tunable
 from mirclr.training.finetune_score import BLOCK, clips_of
@@ -69,7 +69,7 @@ class Subject:
         return outputs
 
 
-def adapt(folders: Sequence[Path], config: AdaptConfig, output: Path) -> Work[Adapted]:
+def adabn(folders: Sequence[Path], config: AdaBNConfig, output: Path) -> Work[Adapted]:
     """Adapt `config.encoder` to the music in `folders` and export it to `output`/encoder.
 
     Also writes config.json, tracks.csv, quarantine.csv and shifts.csv, and head/ for an encoder that has a head.
@@ -100,7 +100,7 @@ def adapt(folders: Sequence[Path], config: AdaptConfig, output: Path) -> Work[Ad
     return Adapted(output / "encoder", head, len(material.tracks), tuple(shifts), quarantine)
 
 
-def open_subject(config: AdaptConfig) -> Subject:
+def open_subject(config: AdaBNConfig) -> Subject:
     """Load what is adapted and find its batch norms. Raises UsageError when the encoder has none."""
     extractor = load_encoder(config.encoder, config.device)
     embedder = extractor.embedder
@@ -122,7 +122,7 @@ def _head_of(encoder: Path, fingerprint: str) -> SavedHead | None:
     return saved if saved is not None and saved.encoder == fingerprint else None
 
 
-def _adapted(subject: Subject, material: Material, config: AdaptConfig) -> Work[list[Shift]]:
+def _adapted(subject: Subject, material: Material, config: AdaBNConfig) -> Work[list[Shift]]:
     """All layers, the input first; a report after each of them."""
     embedder, clips, shifts = subject.embedder, partial(_clips, subject, material), []
     first = embedder.normalise if config.normalisation and isinstance(embedder.normalise, Normalise) else None

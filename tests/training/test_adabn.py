@@ -20,8 +20,8 @@ from mirclr.features.head_file import load_head
 from mirclr.models.embedder import Embedder
 from mirclr.reports import finish
 from mirclr.training import finetune as loop
-from mirclr.training.adapt import Adapted, adapt
-from mirclr.training.adapt_config import AdaptConfig
+from mirclr.training.adabn import Adapted, adabn
+from mirclr.training.adabn_config import AdaBNConfig
 from tests.support.labelled_tones import labelled, labelled_folder, tiny_encoder, tone, tuning
 from tests.support.other_domain import accuracy, other_folder
 from tests.support.tones import RATE
@@ -41,7 +41,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adapted(ground: Path, output: Path, music: str = "other", encoder: str = "tuned", **over: Any) -> Adapted:
     given = {"encoder": ground / encoder, "cache": {"folder": ground / "cache", "workers": 1}, **over}
-    return finish(adapt([ground / music], validate(AdaptConfig, given, "test"), output))
+    return finish(adabn([ground / music], validate(AdaBNConfig, given, "test"), output))
 
 
 @pytest.fixture(scope="module")

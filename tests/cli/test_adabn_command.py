@@ -1,4 +1,4 @@
-"""`mirclr adapt` and `finetune --target` as typed, and as steps of a recipe."""
+"""`mirclr adabn` and `finetune --target` as typed, and as steps of a recipe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_layers_go_to_stdout_and_every_other_command_takes_the_encoder(ground: Path, tmp_path: Path) -> None:
-    done = mirclr("adapt", ground / "other", "--encoder", ground, "-o", tmp_path / "fitted", "--share", 0.5)
+    done = mirclr("adabn", ground / "other", "--encoder", ground, "-o", tmp_path / "fitted", "--share", 0.5)
     assert done.exit_code == 0, done.stderr
     header, first, *_ = [line.split("\t") for line in done.stdout.splitlines()]
     assert header == ["layer", "channels", "moved", "spread"]
@@ -46,14 +46,14 @@ def test_layers_go_to_stdout_and_every_other_command_takes_the_encoder(ground: P
     assert embedded.exit_code == 0, embedded.stderr
     stored = mirclr("index", ground / "other", "--encoder", tmp_path / "fitted", "--store", tmp_path / "library.db")
     assert stored.exit_code == 0, stored.stderr
-    again = mirclr("adapt", ground / "other", "--encoder", ground, "-o", tmp_path / "fitted")
+    again = mirclr("adabn", ground / "other", "--encoder", ground, "-o", tmp_path / "fitted")
     assert (again.exit_code, again.stdout) == (2, "")
     assert "already holds an encoder" in again.stderr
 
 
 def test_json_and_what_was_asked_arrive(ground: Path, tmp_path: Path) -> None:
     words = ["--keep-input", "--max-seconds", 2, "--json"]
-    done = mirclr("adapt", ground / "other", ground / "music", "--encoder", ground, "-o", tmp_path / "out", *words)
+    done = mirclr("adabn", ground / "other", ground / "music", "--encoder", ground, "-o", tmp_path / "out", *words)
     told = json.loads(done.stdout)
     assert (told["tracks"], told["head"]) == (20, None)
     assert told["layers"][0]["layer"] == "encoder.stem.1"
@@ -73,7 +73,7 @@ def test_json_and_what_was_asked_arrive(ground: Path, tmp_path: Path) -> None:
 def test_mistakes_have_their_exit_code_and_leave_nothing(
     ground: Path, tmp_path: Path, words: list[str], code: int, said: str
 ) -> None:
-    done = mirclr("adapt", ground / "other", "-o", tmp_path / "out", *(w.format(ground=ground) for w in words))
+    done = mirclr("adabn", ground / "other", "-o", tmp_path / "out", *(w.format(ground=ground) for w in words))
     assert (done.exit_code, done.stdout) == (code, ""), done.stderr
     assert said in done.stderr
     assert not (tmp_path / "out").exists()
@@ -112,7 +112,7 @@ inputs:
   encoder: {{help: the encoder, required: true}}
   other: {{help: the target, required: true}}
 steps:
-  - run: adapt
+  - run: adabn
     with: {{folder: "${{other}}", encoder: "${{encoder}}", output: "${{out}}/fitted", share: {share}}}
   - run: finetune
     with:
@@ -139,5 +139,5 @@ def test_as_steps_of_a_recipe_they_are_checked_run_and_not_done_twice(ground: Pa
     recipe.write_text(RECIPE.format(share=1.5, name="corall"))
     wrong = mirclr("recipe", "check", recipe, *given)
     assert wrong.exit_code == 2
-    assert "adapt.share" in wrong.stderr
+    assert "adabn.share" in wrong.stderr
     assert "no alignment 'corall'" in wrong.stderr

@@ -7,7 +7,7 @@ width by confidence, and in each the share of hits is compared with the mean con
     ECE = sum over bins of |bin| / claims * |hits / |bin| - mean confidence|
 
 (Naeini, Cooper and Hauskrecht, AAAI 2015; Guo et al., ICML 2017, equation 3). It is 0 for a perfect calibration and
-infinitely many claims; with few claims a bin's share of hits is rough and the error is never 0.
+infinitely many claims; with few claims a bin's share of hits is rough and the error is never 0; `perfect_errors` says how large it is then.
 """
 
 from __future__ import annotations
@@ -100,6 +100,14 @@ def calibration_error(claims: Claims, weights: np.ndarray) -> np.ndarray:
     np.add.at(gap, (np.arange(len(bins))[:, None], bins), claims.hit - claims.confidence)
     total = weights.sum(axis=1, dtype=np.float64) * bins.shape[1]
     return _share(np.abs(weights.astype(np.float64) @ gap).sum(axis=1), total)
+
+
+def perfect_errors(claims: Claims, draws: int, random: np.random.Generator) -> np.ndarray:
+    """`(draws,)` calibration errors that these confidences would have if they were exactly right: what few claims alone
+    bring about."""
+    one = np.ones((1, len(claims.confidence)))
+    luck = (Claims(claims.confidence, random.random(claims.hit.shape) < claims.confidence) for _ in range(draws))
+    return np.array([calibration_error(each, one)[0] for each in luck])
 
 
 def given_shares(claims: Claims, least: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ from mirclr.evaluation.calibration import (
     fit_calibration,
     given_shares,
     least_confidence,
+    perfect_errors,
     reliability,
 )
 from mirclr.evaluation.crossfit import Parts, Problem, inner_folds, linear_choice
@@ -41,8 +42,10 @@ from mirclr.features.extractor import Extractor
 from mirclr.features.segment_cache import SegmentCache
 from mirclr.models.task_head import TaskHead
 from mirclr.reports import Progress, Work
+from mirclr.seeds import generator
 
 FOLDS = 5
+PERFECT_DRAWS = 400
 COLUMNS = ("measure", "value", "95 % interval")
 
 
@@ -219,6 +222,8 @@ class _Exam:
         before = self._before()
         if before is not None:
             found["calibration error before"] = calibration_error(before, self.weights)
+        perfect = perfect_errors(self.claims, PERFECT_DRAWS, generator(self.options.seed, "perfect"))
+        found["calibration error of a perfect head"] = np.append(perfect.mean(), perfect)
         if self.task == "regression":
             found["Pearson's r"] = correlated(self.targets, self.outputs, self.weights.astype(np.float64)).mean(axis=1)
         return {name: (float(draws[0]), *interval(draws[1:])) for name, draws in found.items()}

@@ -17,6 +17,7 @@ from mirclr.evaluation.calibration import (
     fit_calibration,
     given_shares,
     least_confidence,
+    perfect_errors,
     reliability,
 )
 from mirclr.features.calibration import Calibration
@@ -111,6 +112,14 @@ def test_the_least_confidence_is_the_lowest_that_keeps_the_promise(
 
     good = [level for level in np.unique(claims.confidence) if keeps(level)]
     assert least_confidence(claims, wanted) == (min(good) if good else None)
+
+
+def test_a_perfect_head_has_an_error_that_claims_wash_out() -> None:
+    few, many = (
+        perfect_errors(Claims(np.full((n, 1), 0.5), np.zeros((n, 1), bool)), 300, generator(4)).mean() for n in (50, 5000)
+    )
+    assert few == pytest.approx(np.sqrt(2 / np.pi) * 0.5 / np.sqrt(50), rel=0.1)  # the mean of |binomial - its mean|
+    assert many == pytest.approx(few / 10, rel=0.15)
 
 
 def test_shares_of_what_is_given() -> None:

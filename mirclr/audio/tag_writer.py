@@ -41,11 +41,15 @@ class Change:
 
     def commit(self) -> None:
         """Put the copy in the file's place. Raises AudioError, leaving the file alone, when it changed meanwhile."""
-        if content_id(self.target) != self.before:
+        try:
+            with _as_audio_error(self.target):
+                if content_id(self.target) != self.before:
+                    raise AudioError(self.target, "changed", "it was changed by another program meanwhile; index again")
+                os.replace(self.copy, self.target)
+                sync_folder(self.target.parent)
+        except BaseException:
             self.discard()
-            raise AudioError(self.target, "changed", "it was changed by another program meanwhile; index again")
-        os.replace(self.copy, self.target)
-        sync_folder(self.target.parent)
+            raise
 
     def discard(self) -> None:
         """Remove the copy."""

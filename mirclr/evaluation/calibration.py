@@ -7,7 +7,8 @@ width by confidence, and in each the share of hits is compared with the mean con
     ECE = sum over bins of |bin| / claims * |hits / |bin| - mean confidence|
 
 (Naeini, Cooper and Hauskrecht, AAAI 2015; Guo et al., ICML 2017, equation 3). It is 0 for a perfect calibration and
-infinitely many claims; with few claims a bin's share of hits is rough and the error is never 0; `perfect_errors` says how large it is then.
+infinitely many claims; with few claims a bin's share of hits is rough and the error is never 0: `perfect_errors` says
+how large it is then.
 """
 
 from __future__ import annotations

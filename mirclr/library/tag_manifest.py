@@ -21,7 +21,7 @@ from mirclr.audio.byte_patch import Edit
 from mirclr.audio.tag_writer import Change, prepare, read_fields
 from mirclr.audio.tag_writer import restore as bytes_back
 from mirclr.audio.track import content_id
-from mirclr.errors import AudioError, UsageError
+from mirclr.errors import AudioError, StoreError, UsageError
 from mirclr.files import sync_folder
 from mirclr.reports import Progress, Work
 
@@ -67,7 +67,10 @@ class Manifest:
             raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist")
         entries, whole = _read(path) if path.exists() else ([], 0)
         self.path, self.known = path, {entry.path: entry.after for entry in entries}
-        self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
+        try:
+            self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}; name another with --manifest") from error
         self._file.truncate(whole)  # half a line is of a run that was killed before it touched the file
         self._file.seek(whole)
         if not whole:
@@ -86,9 +89,12 @@ class Manifest:
         self.known[entry.path] = entry.after
 
     def _add(self, line: bytes) -> None:
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror or error}; no further file was changed") from error
 
 
 def read_manifest(path: Path) -> list[Entry]:

@@ -18,7 +18,7 @@ import torch
 from scipy.special import expit, softmax
 
 from mirclr.audio.tag_fields import check_field
-from mirclr.errors import UsageError
+from mirclr.errors import StoreError, UsageError
 from mirclr.features.head_file import SavedHead, load_head
 from mirclr.library.names import one_line
 from mirclr.library.store import Contents, Library
@@ -197,4 +197,6 @@ def tag_library(store: Path, places: Sequence[Path], rule: Rule, field: str | No
     with Library.open(store) as library:
         heads = read_heads(places, library.binding.fingerprint, field)
         contents = library.contents()
+    if contents.tracks.empty:
+        raise StoreError(f"{store}: the library is empty. Fill it with: mirclr index FOLDER --store {store}")
     return TaggedLibrary(contents, tuple(ask(head, contents.vectors, rule) for head in heads))

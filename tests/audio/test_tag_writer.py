@@ -155,6 +155,19 @@ def test_a_file_that_changes_meanwhile_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes().endswith(b"x")
 
 
+def test_a_file_that_cannot_be_replaced_leaves_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_format(tmp_path / "a.mp3", "cbr.mp3")
+    change = prepare(path, NEW)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tag_writer.os, "replace", full)
+    with pytest.raises(AudioError, match="unwritable: No space left"):
+        change.commit()
+    assert os.listdir(tmp_path) == ["a.mp3"]
+
+
 def test_a_copy_left_by_a_killed_run_is_in_the_way_until_it_is_cleared(tmp_path: Path) -> None:
     path = write_format(tmp_path / "a.mp3", "cbr.mp3")
     prepare(path, NEW)  # never committed: the process died

@@ -115,9 +115,8 @@ def test_the_least_confidence_is_the_lowest_that_keeps_the_promise(
 
 
 def test_a_perfect_head_has_an_error_that_claims_wash_out() -> None:
-    few, many = (
-        perfect_errors(Claims(np.full((n, 1), 0.5), np.zeros((n, 1), bool)), 300, generator(4)).mean() for n in (50, 5000)
-    )
+    coins = [Claims(np.full((count, 1), 0.5), np.zeros((count, 1), bool)) for count in (50, 5000)]
+    few, many = (perfect_errors(claims, 300, generator(4)).mean() for claims in coins)
     assert few == pytest.approx(np.sqrt(2 / np.pi) * 0.5 / np.sqrt(50), rel=0.1)  # the mean of |binomial - its mean|
     assert many == pytest.approx(few / 10, rel=0.15)
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mirclr.errors import CheckpointError, UsageError
+from mirclr.errors import CheckpointError, StoreError, UsageError
 from mirclr.features.calibration import Calibration
 from mirclr.features.head_file import DEFAULT_FIELDS, PLAN, SavedHead, load_head, save_head
 from mirclr.library.store import Library
@@ -123,6 +123,11 @@ def test_heads_that_cannot_tag_are_refused(more: dict[str, Any], error: type, sa
     store = library(tmp_path, [track_row("/0.wav")], LOGITS[:1])
     with pytest.raises(error, match=said):
         tag_library(store, [head_in(tmp_path, "a", **more)], Rule())
+
+
+def test_an_empty_library_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the library is empty"):
+        tag_library(library(tmp_path, [], LOGITS[:0]), [head_in(tmp_path, "a")], Rule())
 
 
 def test_two_heads_for_one_field_need_another_name(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ class Wrote:
 def write_files(plan: Plan, ids: Mapping[str, str], manifest: Path) -> Work[Wrote]:
     """Change the files of a plan, each after its line is in the manifest.
 
-    `ids`: the digest of every path as the store knows it; a file that is neither that nor what the manifest says it
-    became has changed since it was indexed, and what the store says of it may no longer be true: it is left alone.
+    `ids`: the digest of every path as the store knows it; a file that is neither that nor what the manifest knows of it
+    has changed since it was indexed, and what the store says of it may no longer be true: it is left alone.
     Raises UsageError on a manifest that is another file.
     """
     changes, files = plan.changes, 0
@@ -109,7 +109,7 @@ def write_files(plan: Plan, ids: Mapping[str, str], manifest: Path) -> Work[Wrot
     with Manifest(manifest) as book:
         for done, (path, fields) in enumerate(changes.items(), 1):
             try:
-                _write(path, fields, {ids[path], book.known.get(path, "")}, book)
+                _write(path, fields, {ids[path], *book.known[path]}, book)
                 files += 1
             except AudioError as error:
                 bad.append({"path": path, "reason": error.reason, "detail": error.detail})

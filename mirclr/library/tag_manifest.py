@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,14 +60,17 @@ class Entry:
 
 
 class Manifest:
-    """A manifest open for adding lines; a context manager. `known`: digests that its runs left, by path."""
+    """A manifest open for adding lines; a context manager. `known`: by path, digests of files with the same sound: what
+    its runs found and what they left."""
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError when `path` is another file, or its folder does not exist."""
         if not path.absolute().parent.is_dir():
             raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist")
         entries, whole = _read(path) if path.exists() else ([], 0)
-        self.path, self.known = path, {entry.path: entry.after for entry in entries}
+        self.path, self.known = path, defaultdict[str, set[str]](set)
+        for entry in entries:
+            self._know(entry)
         try:
             self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
         except OSError as error:
@@ -86,7 +90,10 @@ class Manifest:
     def add(self, entry: Entry) -> None:
         """Put an entry on the disk."""
         self._add(entry.line())
-        self.known[entry.path] = entry.after
+        self._know(entry)
+
+    def _know(self, entry: Entry) -> None:
+        self.known[entry.path] |= {entry.before, entry.after}
 
     def _add(self, line: bytes) -> None:
         try:

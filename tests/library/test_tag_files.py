@@ -75,6 +75,13 @@ def test_everything_comes_back_byte_for_byte_over_several_runs(songs: Path) -> N
     assert finish(restore_files(songs.parent / "m.jsonl")).quarantine == []
 
 
+def test_what_was_restored_may_be_written_again_without_indexing(songs: Path) -> None:
+    write(songs, ids(songs), rows(songs))
+    indexed = ids(songs)
+    finish(restore_files(songs.parent / "m.jsonl"))
+    assert write(songs, indexed, rows(songs)) == Wrote(len(NAMES), [])
+
+
 def test_what_others_changed_since_is_left_and_only_our_fields_go(songs: Path) -> None:
     write(songs, ids(songs), rows(songs))
     edited, retagged = FLAC(songs / "lossless.flac"), FLAC(songs / "lossless.flac")

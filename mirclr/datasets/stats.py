@@ -9,13 +9,15 @@ import numpy as np
 
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.targets import with_label
+from mirclr.datasets.tasks import spoken
 
 QUANTILES = {"min": 0.0, "lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75, "max": 1.0}
 
 
 def label_stats(collection: Collection) -> list[dict[str, Any]]:
     """A row per label: `tracks`, their `share` in 0..1, `artists` (an unknown one counts as one), `largest`, the share
-    of its tracks by its most frequent artist. For regression a row per target: `mean`, `deviation`, quantiles."""
+    of its tracks by its most frequent artist. For numbers a row per target: `mean`, `deviation`, quantiles,
+    in the unit people use (tempi: beats per minute)."""
     if collection.task == "regression":
         return list(_target_rows(collection))
     rows = with_label(collection.targets, collection.task, len(collection.vocabulary))
@@ -36,7 +38,9 @@ def _label_row(collection: Collection, label: str, has: np.ndarray) -> dict[str,
 
 
 def _target_rows(collection: Collection) -> Iterator[dict[str, Any]]:
-    for name, column in zip(collection.vocabulary, collection.targets.T.astype(np.float64), strict=True):
+    for name, column in zip(
+        collection.vocabulary, spoken(collection.kind, collection.targets).T.astype(np.float64), strict=True
+    ):
         quantiles = {key: float(np.quantile(column, at)) for key, at in QUANTILES.items()}
         yield {"label": name, "mean": float(column.mean()), "deviation": float(column.std()), **quantiles}
 

@@ -7,7 +7,7 @@ Vectors are standardised by all training tracks, which takes no label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from mirclr.evaluation.metrics import score_predictions
 from mirclr.evaluation.probes import Standardiser, fit_path
 from mirclr.evaluation.prototypes import prototype_scores
 from mirclr.evaluation.sections import Section
+from mirclr.evaluation.softmax_newton import softmax_scores
 from mirclr.evaluation.tables import table_of
 from mirclr.evaluation.tasks import main_metric
 from mirclr.seeds import generator
@@ -31,25 +32,36 @@ TRACKS_A_SHOT = 10  # numbers have no labels to draw from: a shot is then ten tr
 
 @dataclass(frozen=True)
 class _Told:
-    """The tracks a draw tells of one split: `known` that could be told, the `drawn` among them."""
+    """Of one split: the tracks that could be told (`known`) and those that are, a row a draw (`drawn`)."""
 
     split: Parts
     known: np.ndarray
-    drawn: np.ndarray
+    drawn: Sequence[np.ndarray]
 
 
-Fit = Callable[[Problem, np.ndarray, _Told], np.ndarray]
+Fit = Callable[[Problem, np.ndarray, _Told], list[np.ndarray]]
 
 
-def _linear(problem: Problem, vectors: np.ndarray, told: _Told) -> np.ndarray:
+def _linear(problem: Problem, vectors: np.ndarray, told: _Told) -> list[np.ndarray]:
     standardise = Standardiser.fitted(vectors[told.known])
-    data = (problem.learned, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
-    return fit_path(*data, classes=problem.classes, penalties=[PENALTY], standardise=standardise).scores[0]
+    new = vectors[told.split.test]
+    if problem.learned == "multiclass":
+        drawn = np.stack(told.drawn)  # so many of every label: all draws are of one size
+        data = (standardise(vectors[drawn.ravel()]).reshape(*drawn.shape, -1), problem.targets[drawn], standardise(new))
+        return list(softmax_scores(*data, classes=problem.classes, penalty=PENALTY))
+    given = {"classes": problem.classes, "penalties": [PENALTY], "standardise": standardise}
+    return [
+        fit_path(problem.learned, vectors[rows], problem.targets[rows], new, **given).scores[0]  # type: ignore[arg-type]
+        for rows in told.drawn
+    ]
 
 
-def _centroids(problem: Problem, vectors: np.ndarray, told: _Told) -> np.ndarray:
-    data = (problem.learned, vectors[told.drawn], problem.targets[told.drawn], vectors[told.split.test])
-    return prototype_scores(*data, classes=problem.classes)
+def _centroids(problem: Problem, vectors: np.ndarray, told: _Told) -> list[np.ndarray]:
+    new = vectors[told.split.test]
+    return [
+        prototype_scores(problem.learned, vectors[rows], problem.targets[rows], new, classes=problem.classes)
+        for rows in told.drawn
+    ]
 
 
 FITS: dict[str, Fit] = {"linear": _linear, "fewshot": _centroids}
@@ -101,18 +113,17 @@ def _scores(
     """(shots or "all", the scores `(M, K)` of every draw)."""
     problem = judge.problem
 
-    def scores(shot: int | None, draw: int) -> np.ndarray:
+    def drawn(split: Parts, known: np.ndarray, shot: int) -> list[np.ndarray]:
+        place = (judge.seed, "label efficiency", split.name, shot)
+        return [told_tracks(problem, known, shot, generator(*place, draw)) for draw in range(draws)]
+
+    for label, shot in [*((str(shot), shot) for shot in shots), ("all", None)]:
         parts = []
         for split in problem.splits:
             known = np.concatenate([split.train, split.valid])
-            rng = generator(judge.seed, "label efficiency", split.name, shot or 0, draw)
-            drawn = known if shot is None else told_tracks(problem, known, shot, rng)
-            parts.append(fit(problem, vectors, _Told(split, known, drawn)))
-        return np.concatenate(parts)
-
-    for shot in shots:
-        yield str(shot), [scores(shot, draw) for draw in range(draws)]
-    yield "all", [scores(None, 0)]
+            told = _Told(split, known, [known] if shot is None else drawn(split, known, shot))
+            parts.append(fit(problem, vectors, told))
+        yield label, [np.concatenate(draw) for draw in zip(*parts, strict=True)]
 
 
 def _values(judge: Judge, scores: np.ndarray, place: int, of: int) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_the_published_format_is_read_whole(
     monkeypatch.setenv(variable(name), str(built(name)))
     made = load_collection(name, split=rule, registry=shipped_file())
 
-    assert (made.name, made.task, made.missing) == (name, entry.task, ())
+    assert (made.name, made.kind, made.missing) == (name, entry.task, ())
     count, labels = len(made.tracks), len(made.vocabulary)
     assert count == len(made.groups) >= 20
     assert made.targets.shape == ((count,) if made.task == "multiclass" else (count, labels))

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from mirclr.datasets.listing import Listing
+from mirclr.datasets.stats import label_stats
+from mirclr.datasets.table import load_collection
 from mirclr.datasets.targets import per_label, read_targets
 from mirclr.errors import DatasetError
 
@@ -96,3 +98,14 @@ def test_counts_per_label() -> None:
     assert per_label(np.array([0, 2, 2]), "multiclass", 4).tolist() == [1, 0, 2, 0]
     assert per_label(np.array([[1, 0], [1, 1]], np.float32), "multilabel", 2).tolist() == [2, 1]
     assert per_label(np.zeros((3, 2), np.float32), "regression", 2).tolist() == [3, 3]
+
+
+def test_tempi_are_counted_in_beats_per_minute(tmp_path: Path) -> None:
+    rows = "".join(f"{n}.wav,{tempo}\n" for n, tempo in enumerate((90, 120, 150, 180) * 2))
+    for n in range(8):
+        (tmp_path / f"{n}.wav").touch()
+    (tmp_path / "labels.csv").write_text("path,tempo\n" + rows)
+    made = load_collection(tmp_path / "labels.csv", label="tempo", task="tempo", folds=2)
+    (found,) = label_stats(made)
+    assert (found["label"], found["min"], found["max"]) == ("tempo", pytest.approx(90), pytest.approx(180))
+    assert found["mean"] == pytest.approx(135)

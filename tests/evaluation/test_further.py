@@ -27,6 +27,7 @@ from mirclr.evaluation.label_efficiency import efficiency_section, judge_few, to
 from mirclr.evaluation.report_files import write_report
 from mirclr.evaluation.retrieval import Ground
 from mirclr.evaluation.robustness import UNCHANGED, Played, Playing, compression_of, conditions, drops, judge_worn, wear
+from mirclr.evaluation.softmax_newton import softmax_scores
 from mirclr.features.embed import embed_tracks
 from mirclr.features.segment_cache import SegmentCache
 from mirclr.features.together import Together
@@ -113,6 +114,22 @@ def test_draws_tell_so_many_tracks_of_every_label() -> None:
     assert 3 not in told
     numbers = a_judge("regression").problem
     assert len(told_tracks(numbers, np.arange(72), 2, generator(3))) == 20
+
+
+@pytest.mark.parametrize(("examples", "dim", "penalty"), [(4, 40, 1.0), (40, 200, 1.0), (60, 5, 0.01), (60, 5, 100.0)])
+def test_many_probes_at_once_are_scikit_learns_one_by_one(examples: int, dim: int, penalty: float) -> None:
+    rng = generator(426, examples)
+    targets = np.stack([np.arange(examples) % 4 * 2] * 3)  # classes 0, 2, 4, 6 of 8
+    x = rng.normal(size=(3, examples, dim)) + targets[..., None] * 0.3
+    new = rng.normal(size=(10, dim))
+    scores = softmax_scores(x, targets, new, classes=8, penalty=penalty)
+    assert scores.shape == (3, 10, 8)
+    assert (scores[..., 1::2] == 0).all()
+    for one, labels, found in zip(x, targets, scores, strict=True):
+        theirs = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=20_000).fit(one, labels).predict_proba(new)
+        np.testing.assert_allclose(found[:, ::2], theirs, atol=2e-5)
+    with pytest.raises(ValueError, match="same classes"):
+        softmax_scores(x, np.vstack([targets[:2], targets[:1] + 1]), new, classes=8, penalty=1.0)
 
 
 def test_more_labels_help_and_all_are_all() -> None:

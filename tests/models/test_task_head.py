@@ -176,7 +176,7 @@ def test_a_head_of_frames_begins_with_how_often_each_output_is_there() -> None:
     made.fit_targets(torch.tensor([[0.1, 0.0], [0.3, 0.0]]))
     answer = made.scores(made(torch.randn(4, 9, 6)))
     torch.testing.assert_close(answer[..., 0], torch.full((4, 9), 0.2))
-    assert float(answer[0, 0, 1]) == pytest.approx(1e-4, rel=1e-3)  # one that never occurs can still be learned
+    assert answer[0, 0, 1].item() == pytest.approx(1e-4, rel=1e-3)  # one that never occurs can still be learned
     assert made.thresholds.tolist() == [0.5, 0.5]
     again = TaskHead(**made.plan)
     again.load_state_dict(made.state_dict())

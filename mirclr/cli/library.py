@@ -1,4 +1,4 @@
-"""`mirclr index` and `mirclr similar`: a store of a collection, and the plainest question to it."""
+"""`mirclr index`: a store of a collection; and what every command about a store needs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mirclr.units import printable
 
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
+    from mirclr.library.outside import Outside
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
 
@@ -59,29 +60,6 @@ def index(
     return face.list_quarantine(done.quarantine)
 
 
-@click.command()
-@click.argument("track")
-@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many to show.")
-@store_option
-@encoder_option
-@face.json_option
-@face.command
-def similar(track: str, count: int, store: Path, encoder: Path | None, as_json: bool) -> int:
-    """The tracks of the library most like TRACK.
-
-    TRACK is a path in the library, any audio file, or words of one track's "artist - title".
-    """
-    from mirclr.library.resolve import resolve
-    from mirclr.library.search import similar as nearest
-
-    catalogue, embed = opened(store, encoder)
-    seed = resolve(catalogue, track, embed)
-    hits = nearest(catalogue, seed.unit, count, exclude=[] if seed.row is None else [seed.row])
-    face.say(f"like {seed.name}")
-    show_ranked([(catalogue.track(hit.row), hit.similarity) for hit in hits], as_json)
-    return 0
-
-
 def _known_encoder(store: Path) -> Path:
     """Where the store saw its encoder last. Raises UsageError when only --encoder can tell."""
     from mirclr.library.store import Library
@@ -105,24 +83,39 @@ def _load(folder: Path) -> Extractor:
     return load_encoder(folder)
 
 
-def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Any]:
-    """The library in memory, in its owner's taste where one is kept, and how to embed a file outside it; the encoder is
-    loaded only if one is met."""
-    from mirclr.library.outside import embed_file
+class Ear:
+    """Files outside the library, as its encoder hears them; the encoder is loaded when the first is met."""
+
+    def __init__(self, store: Path, encoder: Path | None, binding: Binding) -> None:
+        self._store, self._encoder, self._binding = store, encoder, binding
+        self._heard: dict[Path, Outside] = {}
+
+    def hear(self, path: Path) -> Outside:
+        """A file, heard once."""
+        from mirclr.library.outside import hear_file
+        from mirclr.library.store import Library
+
+        if path not in self._heard:
+            extractor = _load(self._encoder or _folder_of(self._binding, self._store))
+            Library.open(self._store, extractor).close()  # refuses another encoder
+            self._heard[path] = hear_file(path, extractor)
+        return self._heard[path]
+
+    def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any]:
+        """The row of the track table and the vector of a file."""
+        return self.hear(path)[:2]
+
+
+def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
+    """The library in memory, in its owner's taste where one is kept, and an ear for files outside it."""
     from mirclr.library.store import Library
     from mirclr.library.taste import load_catalogue, place_of
 
     with Library.open(store) as library:
-        (catalogue, taste), binding = load_catalogue(library), library.binding
+        (catalogue, taste), ear = load_catalogue(library), Ear(store, encoder, library.binding)
     if taste is not None:
         face.say(f"by the taste in {printable(place_of(store))} (mirclr adapt --forget takes it back)")
-
-    def embed(path: Path) -> tuple[Mapping[str, Any], Any]:
-        extractor = _load(encoder or _folder_of(binding, store))
-        Library.open(store, extractor).close()  # refuses another encoder
-        return embed_file(path, extractor)
-
-    return catalogue, embed
+    return catalogue, ear
 
 
 def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "annotate": ("mirclr.cli.annotate:annotate", "Write beats, onsets, notes and sections of music as tables."),
     "export": ("mirclr.cli.export:export", "Hand encoders, tags and playlists to other programs."),
     "index": ("mirclr.cli.library:index", "Bring a library store up to date with a folder."),
-    "similar": ("mirclr.cli.library:similar", "Find the tracks most like one track."),
+    "similar": ("mirclr.cli.similar:similar", "Find the tracks most like tracks, moments, artists or words."),
     "search": ("mirclr.cli.search:search", "Find the tracks that a text says most of."),
     "tag": ("mirclr.cli.tag:tag", "Tag a library by heads, as a table or in the files themselves."),
     "playlist": ("mirclr.cli.playlist:playlist", "Make, extend, order, convert and judge playlists; radio."),

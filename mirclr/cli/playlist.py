@@ -171,7 +171,7 @@ def convert(*, path: Path, store: Path, **given: Any) -> int:
 @face.json_option
 @face.command
 def score(*, path: Path, store: Path, encoder: Path | None, maps_in: tuple[str, ...], as_json: bool) -> int:
-    """A scorecard of FILE: smoothness, diversity, artists, novelty, coverage, repeats (definitions: docs/playlists.md)."""
+    """A scorecard of FILE: smoothness, diversity, artists, novelty, coverage, repeats (see docs/playlists.md)."""
     return _cards([path], store, encoder, maps_in, as_json)
 
 
@@ -180,7 +180,9 @@ def score(*, path: Path, store: Path, encoder: Path | None, maps_in: tuple[str, 
 @options([MAP_IN], STORE)
 @face.json_option
 @face.command
-def compare(*, paths: tuple[Path, Path], store: Path, encoder: Path | None, maps_in: tuple[str, ...], as_json: bool) -> int:
+def compare(
+    *, paths: tuple[Path, Path], store: Path, encoder: Path | None, maps_in: tuple[str, ...], as_json: bool
+) -> int:
     """Two playlists by the same scorecard, and the difference of B from A."""
     return _cards(list(paths), store, encoder, maps_in, as_json)
 
@@ -230,9 +232,14 @@ def radio(*, seeds: tuple[str, ...], store: Path, count: int | None, as_json: bo
     choice = common.choice_of(given, catalogue, embed)
     with moments_of(catalogue) as moments:
         station = Radio(
-            catalogue, started, moments,
-            temperature=given["temperature"], weights=Weights.parse(given["weights"]), choice=choice, seed=given["seed"],
-        )  # fmt: skip
+            catalogue,
+            started,
+            moments,
+            temperature=given["temperature"],
+            weights=Weights.parse(given["weights"]),
+            choice=choice,
+            seed=given["seed"],
+        )
         said = 0
         for _ in _wishes(station, count):
             entry = station.next()

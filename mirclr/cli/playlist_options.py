@@ -65,7 +65,9 @@ RULES = (
     rule("--album-run", type=positive, help="At most N of one album in a row."),
     rule("--where", metavar="FILTER", help="""Only these: "genre = 'Jazz' and year < 1970 and not artist = 'X'"."""),
     rule("--must", "musts", multiple=True, metavar="TRACK", help="A track that has to be in the list; repeatable."),
-    rule("--played", multiple=True, type=click.Path(path_type=Path), help="A playlist or table of what was heard: last."),
+    rule(
+        "--played", multiple=True, type=click.Path(path_type=Path), help="A playlist or table of what was heard: last."
+    ),
 )
 OUTPUT = (
     file("-o", "--output", type=click.Path(path_type=Path), help=".m3u8 .m3u .pls .xspf .jspf .json .csv"),
@@ -97,7 +99,7 @@ def shape_of(given: dict[str, Any]) -> Shape:
     from mirclr.library.transitions import Weights
 
     curve = Arc.parse(given["arc"]) if given["arc"] else None
-    kind = given["shape"] or ("arc" if curve else "nearest")
+    kind: Any = given["shape"] or ("arc" if curve else "nearest")
     weights = Weights.parse(given["weights"])
     return Shape(kind, given["drift"], given["temperature"], curve, given["seed"], weights)
 

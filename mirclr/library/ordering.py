@@ -9,13 +9,16 @@ of one track to the beginning of the next needs no symmetry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from mirclr.seeds import generator
+
 GAIN = 1e-6  # costs are rounded to six digits; a smaller gain is rounding noise and could turn in circles
+FEW, STARTS = 40, 6  # lists short enough to be tried from other starts, too, and how many
 LONGEST_MOVED = 3  # Or-opt's classic limit: longer stretches gain rarely
 
 
@@ -31,16 +34,26 @@ class Move(NamedTuple):
 def short_path(cost: np.ndarray, end: int | None = None) -> list[int]:
     """An order of 0..N-1 that begins with 0, where the sum of `cost[a, b]` over neighbours a, b is small.
 
-    `cost`: (N, N), from a to b; the diagonal is not read. `end`: the track that comes last, or None: any. Deterministic;
-    equal choices go to the lower index.
+    `cost`: (N, N), from a to b; the diagonal is not read. `end`: the track that comes last, or None: any.
+    Deterministic; equal choices go to the lower index.
     """
     count = len(cost)
     last = count if end is None else end
     # An open end is a closed one at a place that costs nothing to reach.
     padded = np.zeros((count + 1, count + 1))
     padded[:count, :count] = cost
-    path = _nearest_next(padded[:last, :last] if last == count else padded, last)
-    return [place for place in _improved(padded, path).tolist() if place < count]
+    greedy = _nearest_next(padded[:last, :last] if last == count else padded, last)
+    paths = [_improved(padded, start) for start in (greedy, *_other_starts(greedy))]
+    path = min(paths, key=lambda found: round(path_cost(padded, found), 6))
+    return [place for place in path.tolist() if place < count]
+
+
+def _other_starts(path: np.ndarray) -> list[np.ndarray]:
+    """Shuffled orders between the same ends, for short lists: local search ends in another place from each."""
+    if len(path) > FEW:
+        return []
+    draw = generator(0, "order")
+    return [np.concatenate([path[:1], draw.permutation(path[1:-1]), path[-1:]]) for _ in range(STARTS)]
 
 
 def path_cost(cost: np.ndarray, path: Iterable[int]) -> float:
@@ -66,7 +79,10 @@ def _improved(cost: np.ndarray, path: np.ndarray) -> np.ndarray:
     """`path` without a gainful turn or move; its first and last places stay."""
     steps = cost[np.ix_(path, path)]
     idle, kind = 0, 0
-    kinds = (_turns, *(partial(_shifts, length) for length in range(1, LONGEST_MOVED + 1)))
+    kinds: tuple[Callable[[np.ndarray], list[Move]], ...] = (
+        _turns,
+        *(partial(_shifts, length) for length in range(1, LONGEST_MOVED + 1)),
+    )
     while idle < len(kinds):  # every move shortens the path by more than GAIN, so this ends
         moves = _apart(kinds[kind % len(kinds)](steps), len(path))
         idle = 0 if moves else idle + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,7 +28,7 @@ from mirclr.seeds import generator
 
 Kind = Literal["nearest", "journey", "walk", "arc"]
 POOL = 4096  # tracks a list is chosen from at first
-WALKED = 4  # times as many for a walk, which may lead away from the seeds
+WALKED = 2  # times as many for a walk, which may lead away from the seeds
 STATIONS = 9  # points of a journey around which its pool lies
 PLAYED = 2.0  # what having been played costs: as much as the opposite sound, so every other track comes first
 
@@ -59,7 +59,7 @@ class Shape:
     temperature: float = 0.5
     curve: Arc | None = None
     seed: int = 0
-    weights: Weights = Weights()
+    weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -115,9 +115,9 @@ def make_playlist(
     """
     rules, shape, choice = rules or Rules(), shape or Shape(), choice or Choice()
     kept, notes = distinct(seeds)
-    both, again = distinct([*kept, *choice.musts])
-    musts = both[len(kept) :]
-    listed = [*(kept if rules.include_seeds else []), *musts]
+    inside = kept if rules.include_seeds else []
+    listed, again = distinct([*inside, *choice.musts])
+    musts = listed[len(inside) :]
     if not kept or len(listed) > (rules.length or len(listed)):
         raise UsageError(f"a list of {rules.length} needs 1 to {rules.length} seeds, got {len(listed)}")
     if shape.kind == "journey" and len(kept) < 2:
@@ -246,8 +246,8 @@ class _Maker:
         return nearest(making, seeds)
 
     def _short(self, making: Making, places: Sequence[int]) -> bool:
-        if self.rules.length is not None and len(places) >= self.rules.length:
-            return False
+        if self.rules.length is not None:
+            return len(places) < self.rules.length
         return self.rules.minutes is None or _minutes(making.pool, places) < self.rules.minutes[0]
 
     def _said(self, making: Making, places: Sequence[int], first: int) -> list[str]:
@@ -257,12 +257,15 @@ class _Maker:
             notes.append(
                 f"the library has too few artists near: up to {making.cap} tracks per artist instead of {first}"
             )
-        if rules.minutes is None and len(places) < (rules.length or 0):
-            why = "under these rules; raise --per-artist" if rules.per_artist else "in the library without a repeat"
+        if len(places) < (rules.length or 0):
+            limited = rules.per_artist or rules.per_album or rules.minutes
+            why = "under these rules; raise --per-artist" if limited else "in the library without a repeat"
             notes.append(f"{len(places)} track(s) instead of {rules.length}: there are no more {why}")
         if rules.minutes is not None and not (rules.minutes[0] <= _minutes(making.pool, places) <= rules.minutes[1]):
             span = f"{rules.minutes[0]:g} to {rules.minutes[1]:g}"
-            notes.append(f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules")
+            notes.append(
+                f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules"
+            )
         notes += self._runs(making.pool, places)
         taken = making.pool.rows[[p for p in places if p not in making.listed]]
         if self.choice.played is not None and self.choice.played[taken].any():

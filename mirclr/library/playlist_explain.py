@@ -32,7 +32,11 @@ class Explainer:
     def __init__(self, catalogue: Catalogue, seeds: Sequence[Seed], moments: Moments) -> None:
         self._catalogue, self._seeds, self._moments = catalogue, seeds, moments
         measured = bool(self._blocks)
-        self.notes = [] if measured else ["nothing is measured in this library, so shares are of tags only: mirclr index adds it"]
+        self.notes = (
+            []
+            if measured
+            else ["nothing is measured in this library, so shares are of tags only: mirclr index adds it"]
+        )
 
     def explained(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """The entries, each with `why`: `to_seed` and `to_previous` (1 - cosine), `timbre`, `rhythm`, `harmony`, `tags`

@@ -56,8 +56,10 @@ class PathMap:
             return None
         if is_url(self.theirs):
             return f"{self.theirs}/{quote(os.fsencode(rest), safe='/')}"
-        return f"{self.theirs}\\{rest.replace('/', chr(92))}" if "\\" in self.theirs or self.theirs[1:] == ":" else (
-            f"{self.theirs}/{rest}"
+        return (
+            f"{self.theirs}\\{rest.replace('/', chr(92))}"
+            if "\\" in self.theirs or self.theirs[1:] == ":"
+            else (f"{self.theirs}/{rest}")
         )
 
     def inward(self, text: str) -> str | None:

@@ -29,11 +29,7 @@ WHY_COLUMNS = (
     *("to_seed", "to_previous", "timbre", "rhythm", "harmony", "tags"),
     *("moment", "seed", "seed_moment"),
 )
-CSV_COLUMNS = (
-    *("position", "artist", "title", "album", "duration", "similarity", "seed", "path", "audio_id"),
-    *(f"why_{name}" for name in WHY_COLUMNS),
-    "how",
-)
+CSV_COLUMNS = ("position", "artist", "title", "album", "duration", "similarity", "seed", "path", "audio_id")
 STRIPPED = " \t\r\n\v\f"  # what players take off both ends of a line
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell instead of showing it
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -110,7 +106,11 @@ def _reason(why: Mapping[str, Any] | None) -> str | None:
 
 def _xspf(rows: Sequence[Row], story: Sequence[str]) -> str:
     """XSPF version 1. Locations are URIs, so every path fits; text that XML cannot hold becomes U+FFFD."""
-    out = ['<?xml version="1.0" encoding="UTF-8"?>', f'<playlist version="1" xmlns="{XSPF}">', "  <title>mirclr</title>"]
+    out = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<playlist version="1" xmlns="{XSPF}">',
+        "  <title>mirclr</title>",
+    ]
     out += [f"  <annotation>{_xml(chr(10).join(story))}</annotation>", "  <trackList>"]
     for row in rows:
         out.append("    <track>")
@@ -126,8 +126,8 @@ def _xml(text: str) -> str:
 
 
 def uri(path: str) -> str:
-    """A path or URL as a URI reference (RFC 3986): absolute paths with `file://`, relative ones relative; bytes that are
-    not plain are percent-encoded, undecodable ones as they are on disk."""
+    """A path or URL as a URI reference (RFC 3986): absolute paths with `file://`, relative ones relative; bytes that
+    are not plain are percent-encoded, undecodable ones as they are on disk."""
     if is_url(path):
         return path
     if _WINDOWS.match(path):
@@ -140,13 +140,15 @@ def _csv(rows: Sequence[Row], story: Sequence[str]) -> str:
     """RFC 4180. A tag that a spreadsheet would compute gets a leading apostrophe; JSON has the exact tags. CSV has no
     comments: the first row's `how` tells how the list was made."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\r\n", extrasaction="ignore")
+    why = WHY_COLUMNS if any(row["why"] for row in rows) else ()
+    columns = [*CSV_COLUMNS, *(f"why_{name}" for name in why), *(["how"] if story else [])]
+    writer = csv.DictWriter(out, columns, lineterminator="\r\n", extrasaction="ignore")
     writer.writeheader()
     for position, row in enumerate(rows, 1):
         tags = {name: _harmless(row[name]) for name in ("artist", "title", "album")}
-        why = {f"why_{name}": _harmless_cell(value) for name, value in (row["why"] or {}).items()}
+        told = {f"why_{name}": _harmless_cell(value) for name, value in (row["why"] or {}).items()}
         how = _harmless("; ".join(story)) if position == 1 else None
-        writer.writerow({**row, **tags, **why, "seed": int(row["seed"]), "position": position, "how": how})
+        writer.writerow({**row, **tags, **told, "seed": int(row["seed"]), "position": position, "how": how})
     return out.getvalue()
 
 

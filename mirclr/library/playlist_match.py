@@ -23,8 +23,8 @@ from mirclr.library.search import Catalogue
 
 
 class Matched(NamedTuple):
-    """`tracks` in the playlist's order; `by`: how each was found (path, sound, file, tags, outside); `lost`: rows (path,
-    reason, detail) of those that were not."""
+    """`tracks` in the playlist's order; `by`: how each was found (path, sound, file, tags, outside); `lost`: rows
+    (path, reason, detail) of those that were not."""
 
     tracks: list[Seed]
     by: list[str]

@@ -35,7 +35,9 @@ def ordered(
     for name, codes, most in (("artist", pool.artist, runs[0]), ("album", pool.album, runs[1])):
         count = broken_runs(codes[path], most)
         if count:
-            notes.append(f"{count} track(s) stand beyond {most} of one {name} in a row: the others do not keep them apart")
+            notes.append(
+                f"{count} track(s) stand beyond {most} of one {name} in a row: the others do not keep them apart"
+            )
     start = pool.unit[0]
     entries = [
         Entry(tracks[at].track, round(float(pool.unit[at] @ start), 6), at == 0, int(pool.rows[at]), pool.unit[at])

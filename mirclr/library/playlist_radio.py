@@ -17,7 +17,10 @@ from mirclr.library.search import Catalogue, best
 from mirclr.library.transitions import Moments, Transitions, Weights
 from mirclr.seeds import generator
 
-LIKED, SKIPPED = 0.75, 0.5  # Rocchio's beta and gamma; a skip is the one thing said most, so it weighs more than his .15
+LIKED, SKIPPED = (
+    0.75,
+    0.5,
+)  # Rocchio's beta and gamma; a skip is the one thing said most, so it weighs more than his .15
 REMEMBERED = 10  # likes and skips that steer; older ones are another mood
 WINDOW = 10  # tracks in which an artist is heard at most once
 LOOKED_AT = 256

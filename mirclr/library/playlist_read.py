@@ -166,7 +166,9 @@ def _xspf(data: bytes) -> tuple[list[_Raw], list[str]]:
         found = node.findtext(f"x:{name}", None, space)
         return None if found is None else found.strip() or None
 
-    found = [_from_node({name: text(node, name) for name in _NODE}) for node in root.findall("x:trackList/x:track", space)]
+    found = [
+        _from_node({name: text(node, name) for name in _NODE}) for node in root.findall("x:trackList/x:track", space)
+    ]
     return found, (text(root, "annotation") or "").splitlines()
 
 
@@ -211,7 +213,9 @@ def _csv(data: bytes) -> tuple[list[_Raw], list[str]]:
     """A table with a column of paths, or of artists and titles."""
     text = _text(data)
     header = text.split("\n", 1)[0]
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ",")
+    rows = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=";" if header.count(";") > header.count(",") else ","
+    )
     known = {str(name).strip().casefold() for name in rows.fieldnames or ()}
     if not known & set(_NAMES["path"]) and not (known & set(_NAMES["artist"]) and known & set(_NAMES["title"])):
         raise ValueError("no column path, and none artist and title")

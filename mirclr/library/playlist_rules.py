@@ -32,7 +32,8 @@ class Rules:
     the list, raised only when the library cannot fill the list otherwise, and said so. Tracks whose tags name no single
     artist are under no limit. `order`: `smooth` (a short path) or `ranked` (by likeness), for lists without a shape of
     their own. `per_album`: as `per_artist`, but no limit by itself; albums are told by their title. `artist_run`,
-    `album_run`: at most so many of one in a row. `minutes`: (least, most).
+    `album_run`: at most so many of one in a row. `minutes`: (least, most); beside a length they
+    bound it.
     """
 
     length: int | None = 20
@@ -169,8 +170,8 @@ class Ledger:
     @property
     def full(self) -> bool:
         """Whether the list is as long as it should be."""
-        if self._rules.length is not None and self.count >= self._rules.length:
-            return True
+        if self._rules.length is not None:
+            return self.count >= self._rules.length
         return self._rules.minutes is not None and self.seconds >= self._rules.minutes[0] * 60 and self.count > 0
 
     def _close_song(self, place: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def score(catalogue: Catalogue, tracks: Sequence[Seed]) -> dict[str, float]:
         "novelty": _novelty(catalogue, artists),
         "coverage": _coverage(catalogue, units.astype(np.float32)),
         "repeats": _repeats(tracks),
-        "artist_runs": sum(bool(a) and a == b for a, b in zip(artists, artists[1:], strict=False)),
+        "artist_runs": sum(bool(a) and a == b for a, b in pairwise(artists)),
     }
 
 

@@ -1,8 +1,8 @@
 """The shapes a playlist can have: which tracks of a pool, in which order, under the rules of one ledger.
 
-*nearest*: down the ranking, ordered afterwards. *walk*: each track drawn from those near to where the walk is. *journey*
-and *arc*: a target for every position, and the best way through all of them by beam search, so that a choice at one
-position is weighed against what it leaves for the others.
+*nearest*: down the ranking, ordered afterwards. *walk*: each track drawn from those near to where the walk is.
+*journey* and *arc*: a target for every position, and the best way through all of them by beam search, so that a choice
+at one position is weighed against what it leaves for the others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from mirclr.library.ordering import short_path
 from mirclr.library.playlist_rules import Ledger, Pool, Rules
+from mirclr.library.search import best
 from mirclr.library.transitions import Transitions
 
 BEAM = 6  # ways kept at every position
@@ -21,7 +22,7 @@ TRIED = 24  # candidates of every way at a position
 SAME_ARTIST = 2.0  # two neighbours of one artist cost as much as two opposite tracks
 SAME_ALBUM = 1.0
 PROMISED = 3.0  # added when the user limited runs: then only a list that cannot do otherwise has one
-NEAR = 50  # a walk draws from so many
+NEAR = 24  # a walk draws from so many
 STEP_SHARE = 0.5  # of the cost of a transition, beside the distance from a position's target
 ATTEMPTS = 24
 
@@ -84,14 +85,14 @@ def walk(making: Making, seeds: int, *, drift: float, temperature: float, draw: 
     home = pool.unit[:seeds].mean(axis=0) if seeds else pool.unit[0]
     path = list(lead)
     while not book.full:
-        free = np.flatnonzero(book.allowed())
-        if not len(free):
+        free = book.allowed()
+        if not free.any():
             break
         here = path[-1] if path else 0
         towards = (1 - drift) * _length_one(home) + drift * pool.unit[here]
-        cost = np.round(1.0 - pool.unit[free] @ _length_one(towards), 6) + making.handicap[free]
-        near = free[np.argsort(cost, kind="stable")[:NEAR]]
-        costs = np.sort(cost, kind="stable")[:NEAR] + STEP_SHARE * making.transitions.cost([here], near.tolist())[0]
+        likeness = np.round(pool.unit @ _length_one(towards).astype(np.float32), 6) - making.handicap
+        near = best(np.where(free, likeness, -np.inf), min(NEAR, int(free.sum())))
+        costs = 1.0 - likeness[near] + STEP_SHARE * making.transitions.cost([here], near.tolist())[0]
         noise = temperature * float(costs.std()) * draw.gumbel(size=len(near))
         place = int(near[np.argmin(costs - noise)])
         book.take(place)
@@ -158,7 +159,7 @@ def _guess(making: Making) -> int:
     """How many positions to begin with: no more than there are tracks, and what the minutes hold."""
     book = making.book()
     left = int(book.open.sum()) + len(making.listed)
-    if making.rules.minutes is None:
+    if making.rules.minutes is None or making.rules.length is not None:
         return left
     known = making.pool.seconds[np.isfinite(making.pool.seconds)]
     usual = float(np.median(known)) if len(known) else 240.0
@@ -183,33 +184,32 @@ def _beam(making: Making, slots: Slots) -> tuple[list[int] | None, int]:
         book.reserve(place)
     ways = [_Way(0.0, (), book)]
     for at in range(len(slots.cost)):
-        steps = sorted(
-            (way.cost + cost, which, place)
-            for which, way in enumerate(ways)
-            for place, cost in _onward(making, slots, at, way)
-        )[:BEAM]
+        steps = _onward(making, slots, at, ways)[:BEAM]
         if not steps:
             return None, at
         ways = [_extended(ways[which], place, cost, at in slots.fixed) for cost, which, place in steps]
     return list(ways[0].path), len(slots.cost)
 
 
-def _onward(making: Making, slots: Slots, at: int, way: _Way) -> list[tuple[int, float]]:
-    """The places that may come next on a way, each with what it costs there."""
+def _onward(making: Making, slots: Slots, at: int, ways: Sequence[_Way]) -> list[tuple[float, int, int]]:
+    """(cost so far, which way, place) of every step to position `at` that is tried, cheapest first."""
     if at in slots.fixed:
-        near = np.array([slots.fixed[at]])
+        tried = [np.array([slots.fixed[at]])] * len(ways)
     else:
-        free = np.flatnonzero(way.book.allowed())
-        near = free[np.argsort(slots.cost[at, free], kind="stable")[:TRIED]] if len(free) else free
-    if not len(near):
+        order = np.argsort(slots.cost[at], kind="stable")
+        tried = [order[way.book.allowed()[order]][:TRIED] for way in ways]
+    places, column = np.unique(np.concatenate(tried), return_inverse=True)
+    if not len(places):
         return []
-    cost = slots.cost[at, near].astype(np.float64)
-    if way.path:
-        last = way.path[-1]
-        cost += STEP_SHARE * making.transitions.cost([last], near.tolist())[0]
-        same = (making.pool.artist[near] == making.pool.artist[last]) & (making.pool.artist[near] >= 0)
-        cost += SAME_ARTIST * same
-    return list(zip(near.tolist(), np.round(cost, 6).tolist(), strict=True))
+    step = np.tile(slots.cost[at, places], (len(ways), 1))
+    if at:
+        last = [way.path[-1] for way in ways]
+        artists = making.pool.artist
+        step = step + STEP_SHARE * making.transitions.cost(last, places.tolist())
+        step += SAME_ARTIST * ((artists[last][:, None] == artists[places][None, :]) & (artists[places] >= 0))
+    which = np.repeat(np.arange(len(ways)), [len(near) for near in tried])
+    cost = np.round(step[which, column] + np.array([way.cost for way in ways])[which], 6)
+    return sorted(zip(cost.tolist(), which.tolist(), places[column].tolist(), strict=True))
 
 
 def _extended(way: _Way, place: int, cost: float, given: bool) -> _Way:

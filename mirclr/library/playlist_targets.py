@@ -40,7 +40,9 @@ class Arc:
         try:
             points = tuple(float(point) for point in curve.split(","))
         except ValueError as error:
-            raise UsageError(f"arc {text!r}: {curve!r} is none of {', '.join(CURVES)}, nor numbers like 90,120") from error
+            raise UsageError(
+                f"arc {text!r}: {curve!r} is none of {', '.join(CURVES)}, nor numbers like 90,120"
+            ) from error
         if not np.isfinite(points).all() or (measure == "tempo" and min(points) <= 0):
             raise UsageError(f"arc {text!r}: every point must be a {'positive ' * (measure == 'tempo')}number")
         return cls(measure, points, False)
@@ -57,7 +59,7 @@ def way(units: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def journey(making: Making, waypoints: int, listed: bool) -> Targets:
-    """Even steps in angle from each of the first `waypoints` given places to the next. `listed`: they are in the list."""
+    """Even steps in angle from each of the first `waypoints` given ones to the next; `listed`: they are in the list."""
     units = making.pool.unit[:waypoints].astype(np.float64)
     marks = _legs(units)[1]
 

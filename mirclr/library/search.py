@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mirclr.errors import StoreError
+from mirclr.library.hubness import Hubness, hubness, nearness
 from mirclr.library.rows import Contents
 from mirclr.library.store import Library
 
@@ -126,6 +127,16 @@ class Catalogue:
         with Library.open(self.path) as library:
             vectors, starts = library.segments(str(self.tracks["audio_id"].iloc[row]))
         return self.space.unit(vectors), starts
+
+    @cached_property
+    def nearness(self) -> np.ndarray:
+        """(U,) float32: how near every row is to its own neighbourhood; `mirclr.library.hubness` uses it."""
+        return nearness(self.unit)
+
+    @cached_property
+    def hubness(self) -> Hubness:
+        """How much the library suffers from hubs, uncorrected."""
+        return hubness(self.unit)
 
     def similarities(self, query: np.ndarray) -> np.ndarray:
         """(U,) float32: the dot product of every row with `query`, a (D,) vector in `space`, to six digits."""

@@ -120,6 +120,18 @@ class Library:
         vectors, starts = (np.frombuffer(blob, FLOAT).astype(np.float32) for blob in found[0])
         return vectors.reshape(len(starts), self.binding.dim), starts
 
+    def every_segment(self) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
+        """All kept moments, some thousand at a time: audio ids (M), vectors (M, D) float32, starts (M,) in seconds."""
+        with named(self.path):
+            found = self._db.execute("SELECT audio_id, vectors, starts FROM segments")
+            while part := found.fetchmany(READ_ROWS // 8):
+                starts = [np.frombuffer(blob, FLOAT) for _, _, blob in part]
+                ids = [audio_id for (audio_id, _, _), times in zip(part, starts, strict=True) for _ in times]
+                vectors = np.frombuffer(b"".join(blob for _, blob, _ in part), FLOAT)
+                if vectors.size != len(ids) * self.binding.dim:
+                    raise StoreError(f"{self.path}: moments of another length than their times: damaged. {REMAKE}")
+                yield ids, vectors.reshape(-1, self.binding.dim), np.concatenate(starts)
+
     def quarantine(self) -> pd.DataFrame:
         """The contract's quarantine table: `path`, `reason`, `detail`, in path order."""
         rows = self._all("SELECT path, reason, detail FROM quarantine ORDER BY path")

@@ -104,7 +104,7 @@ def read_taste(library: Library) -> Taste | None:
 
 
 def load_catalogue(library: Library) -> tuple[Catalogue, Taste | None]:
-    """A library in memory as its owner hears it, and the taste, if one is kept. Raises as `read_taste` and `load` do."""
+    """A library in memory as its owner hears it, and the taste, if one is kept. Raises StoreError."""
     taste = read_taste(library)
     plain = Catalogue.load(library)
     return (plain, None) if taste is None else (bent(plain, taste), taste)

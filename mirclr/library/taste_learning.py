@@ -68,8 +68,8 @@ class Check:
         """The answer in words."""
         gain = f"{100 * (self.learned - self.plain):+.1f} points ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
         told = (
-            f"left-out tracks of the playlists stand above {100 * self.plain:.1f} % of the library in the plain space and "
-            f"above {100 * self.learned:.1f} % in the learned one: {gain}, {self.tracks} tracks"
+            f"left-out tracks of the playlists stand above {100 * self.plain:.1f} % of the library in the plain space "
+            f"and above {100 * self.learned:.1f} % in the learned one: {gain}, {self.tracks} tracks"
         )
         if self.helped:
             return f"it helped: {told}"
@@ -171,8 +171,8 @@ def _fit(lesson: Lesson, views: dict[int, np.ndarray], hidden: Collection[int], 
         change = (scale**2).mean() + (mixed**2).sum() / dim
         (loss(z * (1 + scale) + z @ mixed, labels=labels) + PENALTY * change).backward()
         optimiser.step()
-    scale, down, up = (tensor.detach().numpy().astype(np.float32) for tensor in learned)
-    return Taste(scale, down, up, fingerprint, {})
+    arrays = [tensor.detach().numpy().astype(np.float32) for tensor in learned]
+    return Taste(arrays[0], arrays[1], arrays[2], fingerprint, {})
 
 
 def _labels(rows: Sequence[int], lesson: Lesson) -> np.ndarray:

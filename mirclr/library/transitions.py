@@ -59,7 +59,7 @@ class Weights:
         return cls(**known)  # type: ignore[arg-type]
 
 
-def camelot(key: str | None) -> tuple[int, str] | None:
+def camelot(key: object) -> tuple[int, str] | None:
     """("F# minor") to (11, "A"), its place on the Camelot wheel: 1..12, A minor, B major; None when it is no key."""
     found = _KEY.fullmatch(key) if isinstance(key, str) else None
     if not found:
@@ -112,7 +112,7 @@ class Transitions:
     def cost(self, before: Sequence[int], after: Sequence[int]) -> np.ndarray:
         """(A, B): the cost of following each place of `before` by each of `after`, 0..2, to six digits."""
         weights, (one, other) = self._weights, (list(before), list(after))
-        total = weights.sound * (1.0 - self._pool.unit[one] @ self._pool.unit[other].T)
+        total = weights.sound * (1.0 - (self._pool.unit[one] @ self._pool.unit[other].T).astype(np.float64))
         if weights.join:
             out = np.stack([self._end(place)[1] for place in one])
             into = np.stack([self._end(place)[0] for place in other])

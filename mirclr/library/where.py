@@ -174,7 +174,9 @@ class _Parser:
 
     def _like(self, name: str) -> Mask:
         if self.fields[name] == NUMBER:
-            raise self._wrong(f"{name} is a number: compare it with = != < <= > >= or in", self.tokens[self.at - 1].place)
+            raise self._wrong(
+                f"{name} is a number: compare it with = != < <= > >= or in", self.tokens[self.at - 1].place
+            )
         parts = re.split(r"([%_])", self._value(name))
         kinds = {"%": ".*?", "_": "."}
         pattern = re.compile("".join(kinds.get(part) or re.escape(part) for part in parts), re.DOTALL)

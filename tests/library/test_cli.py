@@ -209,7 +209,7 @@ def test_playlist_refuses_before_it_works(place: Path, tmp_path: Path) -> None:
     assert "exists and is not a playlist" in refused.stderr
     assert refused.stdout == ""
     assert (
-        "Did you mean '.m3u8'"
-        in mirclr("playlist", "hunter", "--store", place / "library.db", "-o", tmp_path / "a.m3u", code=2).stderr
+        "Did you mean '.m3u'"
+        in mirclr("playlist", "hunter", "--store", place / "library.db", "-o", tmp_path / "a.m3u9", code=2).stderr
     )
     assert "no library store here" in mirclr("playlist", "x", "--store", tmp_path / "no.db", code=1).stderr

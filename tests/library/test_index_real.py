@@ -12,7 +12,7 @@ import pytest
 from mirclr.audio.decode import decode
 from mirclr.features.extractor import track_vector
 from mirclr.library.index import IndexResult, index_folder
-from mirclr.library.outside import embed_file
+from mirclr.library.outside import hear_file
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
 from mirclr.reports import finish
@@ -62,7 +62,7 @@ def test_a_file_outside_is_heard_as_it_would_be_inside(tmp_path: Path) -> None:
     with Library.open(tmp_path / "a.db") as library:
         catalogue = Catalogue.load(library)
     for path in sorted((tmp_path / "music").iterdir())[:2]:
-        track, vector = embed_file(path, ears)
+        track, vector, *_ = hear_file(path, ears)
         hit = similar(catalogue, catalogue.space.unit(vector[None])[0], 1)[0]
         assert catalogue.track(hit.row)["path"] == track["path"] == str(path)
         assert hit.similarity == pytest.approx(1, abs=1e-5)

@@ -13,7 +13,9 @@ import pytest
 
 from mirclr.errors import UsageError
 from mirclr.library.playlist import Entry
-from mirclr.library.playlist_file import FORMATS, read_playlist, write_playlist
+from mirclr.library.playlist_file import write_playlist
+from mirclr.library.playlist_formats import FORMATS
+from mirclr.library.playlist_read import read_playlist
 from mirclr.seeds import generator
 from tests.support.library import track_row
 
@@ -80,6 +82,11 @@ def m3u_of(path: Path) -> list[tuple[bytes, int, str]]:
     return found
 
 
+def paths_in(target: Path) -> list[Path]:
+    """The paths that our own reader finds."""
+    return [track.path for track in read_playlist(target).tracks if track.path is not None]
+
+
 def entry(path: str | bytes, **tags: Any) -> Entry:
     return Entry(track_row(os.fsdecode(path), **tags), 0.5)
 
@@ -119,7 +126,7 @@ def test_odd_names_lead_back_to_their_files(tmp_path: Path, absolute: bool, wher
     target = tmp_path / where / "list.m3u8"
     assert write_playlist(target, [entry(path) for path in paths], absolute=absolute) == (len(paths), [])
     assert [path for path, _, _ in m3u_of(target)] == paths
-    assert [os.fsencode(path) for path in read_playlist(target).paths] == paths
+    assert [os.fsencode(path) for path in paths_in(target)] == paths
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -139,7 +146,7 @@ def test_json_and_csv_hold_every_name(tmp_path: Path, extension: str) -> None:
     assert write_playlist(target, [entry(path) for path in paths]) == (len(paths), [])
     if extension == ".json":
         found = [track["path"] for track in json.loads(target.read_text("utf-8"))["tracks"]]
-        assert [os.fsencode(path) for path in read_playlist(target).paths] == paths
+        assert [os.fsencode(path) for path in paths_in(target)] == paths
     else:
         text = target.read_bytes().decode("utf-8", "surrogateescape")
         found = [row["path"] for row in csv.DictReader(io.StringIO(text, newline=""))]
@@ -178,7 +185,8 @@ def test_hostile_tags_stay_in_their_cells(tmp_path: Path) -> None:
 def test_the_csv_is_rfc_4180(tmp_path: Path) -> None:
     write_playlist(tmp_path / "a.csv", [entry(tmp_path / "x.mp3", artist='Q "q", r', title="T", album="L")])
     assert (tmp_path / "a.csv").read_bytes() == (
-        b'position,artist,title,album,duration,similarity,seed,path\r\n1,"Q ""q"", r",T,L,200.4,0.5,0,x.mp3\r\n'
+        b"position,artist,title,album,duration,similarity,seed,path,audio_id\r\n"
+        b'1,"Q ""q"", r",T,L,200.4,0.5,0,x.mp3,%s\r\n' % track_row(str(tmp_path / "x.mp3"))["audio_id"].encode()
     )
 
 
@@ -213,9 +221,9 @@ def test_a_linked_playlist_is_written_where_it_lies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extension", list(FORMATS))
 def test_a_playlist_replaces_a_playlist_and_nothing_else(tmp_path: Path, extension: str) -> None:
     target = tmp_path / f"list{extension}"
-    write_playlist(target, [entry("/a"), entry("/b")])
+    write_playlist(target, [entry("/old"), entry("/b")])
     write_playlist(target, [entry("/b")], absolute=True)
-    assert b"/a" not in target.read_bytes()
+    assert b"/old" not in target.read_bytes()
     for content in (b"artist,title\nA,B\n", b'{"my": "notes"}', b"\x00\x01\x02", b"/one/path.mp3\n"):
         target.write_bytes(content)
         with pytest.raises(UsageError, match="exists and is not a playlist of this kind"):
@@ -231,7 +239,7 @@ def test_a_playlist_replaces_a_playlist_and_nothing_else(tmp_path: Path, extensi
 
 
 def test_an_unknown_extension_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no playlist format '.m3u9'. Did you mean '.m3u8'"):
+    with pytest.raises(UsageError, match=r"no playlist format '.m3u9'. Did you mean '.m3u'"):
         write_playlist(tmp_path / "list.m3u9", [])
     with pytest.raises(UsageError, match=r"the folder .*nowhere does not exist"):
         write_playlist(tmp_path / "nowhere" / "list.m3u8", [])
@@ -251,10 +259,9 @@ def test_playlists_of_other_programs_are_read(tmp_path: Path, ending: str) -> No
         "f.mp3",
     ]
     (tmp_path / "in.m3u").write_bytes(ending.join(lines).encode())
-    read = read_playlist(tmp_path / "in.m3u")
     inside = [tmp_path / "a.mp3", tmp_path / "b c.mp3"]
-    assert read.paths == [*inside, Path("/abs/d.mp3"), tmp_path.parent / "e.mp3", tmp_path / "f.mp3"]
-    assert read.skipped == ["http://radio/x"]
+    assert paths_in(tmp_path / "in.m3u") == [*inside, Path("/abs/d.mp3"), tmp_path.parent / "e.mp3", tmp_path / "f.mp3"]
+    assert [t.url for t in read_playlist(tmp_path / "in.m3u").tracks if t.url] == ["http://radio/x"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"tracks": [1]}'])

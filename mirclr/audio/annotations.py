@@ -7,7 +7,8 @@
 | notes | `start`, `end` (s), `pitch`: MIDI number, 60 is middle C |
 | sections | `start`, `end` (s), `label` |
 
-The first row names the columns, in any order; other columns are passed over. Rows are sorted by time when read.
+The first row names the columns, in any order; other columns are passed over. Rows are sorted by time when read. Notes
+may be MIDI files, too (mirclr.audio.midi).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mirclr.audio.midi import SUFFIXES, read_midi
 from mirclr.audio.synth import Rendered
 from mirclr.errors import DatasetError
 from mirclr.files import write_atomic
@@ -45,6 +47,8 @@ def read_annotation(path: Path, kind: str) -> pd.DataFrame:
     Raises DatasetError, naming the file and the line, when it is not there, lacks a column or holds what is no time,
     pitch or position.
     """
+    if path.suffix.lower() in SUFFIXES and kind == "notes":
+        return read_midi(path)
     try:
         found = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError as error:

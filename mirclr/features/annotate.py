@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import torch
 
 from mirclr.audio.annotations import write_annotation
 from mirclr.audio.decode import decode
+from mirclr.audio.jams import write_jams
+from mirclr.audio.midi import write_midi
 from mirclr.errors import AudioError, UsageError
 from mirclr.events.decode import decode as events_of
 from mirclr.events.kinds import OUTPUTS, kind_of
@@ -85,31 +87,80 @@ class Annotated:
     quarantine: pd.DataFrame
 
 
-def annotate(paths: Sequence[str], annotators: Sequence[Annotator], output: Path) -> Work[Annotated]:
-    """Write NAME.KIND.csv to `output` for every file and kind.
+def annotate(
+    paths: Sequence[str], annotators: Sequence[Annotator], output: Path, formats: Sequence[str] = ("csv",)
+) -> Work[Annotated]:
+    """Write every kind of every file to `output`, in every one of `formats` (see `FORMATS`).
 
     Files are named after their tracks, with the folders in which the tracks differ. A file that cannot be decoded goes
-    to the quarantine with its reason; the others go on.
+    to the quarantine with its reason; the others go on. Raises UsageError when a format holds none of the kinds.
     """
+    _check_formats(formats, [annotator.kind for annotator in annotators])
     rows: list[dict[str, object]] = []
     bad: list[dict[str, str]] = []
     for done, (path, name) in enumerate(zip(paths, _names(paths), strict=True), 1):
         try:
-            rows += [_write(path, output / f"{name}.{a.kind}.csv", a) for a in annotators]
+            said = _heard(path, annotators)
         except AudioError as error:
             bad.append({"path": error.path, "reason": error.reason, "detail": error.detail})
+        else:
+            for form in formats:
+                rows += [{"track": path, **row} for row in FORMATS[form](output / name, said)]
         yield Progress("annotate", done, len(paths), name)
     columns = ["track", "kind", "events", "file"]
     return Annotated(pd.DataFrame(rows, columns=columns), pd.DataFrame(bad, columns=["path", "reason", "detail"]))
 
 
-def _write(path: str, file: Path, annotator: Annotator) -> dict[str, object]:
-    samples = decode(path, annotator.extractor.sample_rate)
-    if not len(samples):
-        raise AudioError(path, "zero_length", "decodes to no samples")
-    table = annotator(samples)
-    write_annotation(file, annotator.kind, table)
-    return {"track": path, "kind": annotator.kind, "events": len(table), "file": str(file)}
+@dataclass(frozen=True)
+class _Said:
+    """What is said of a track of `duration` seconds: a table a kind, and the encoders that said it (`by`)."""
+
+    duration: float
+    tables: Mapping[str, pd.DataFrame]
+    by: str
+
+
+def _heard(path: str, annotators: Sequence[Annotator]) -> _Said:
+    tables, duration = {}, 0.0
+    for annotator in annotators:
+        rate = annotator.extractor.sample_rate
+        samples = decode(path, rate)
+        if not len(samples):
+            raise AudioError(path, "zero_length", "decodes to no samples")
+        tables[annotator.kind], duration = annotator(samples), len(samples) / rate
+    return _Said(duration, tables, "mirclr: " + ", ".join(sorted({a.extractor.name for a in annotators})))
+
+
+def _check_formats(formats: Sequence[str], kinds: Sequence[str]) -> None:
+    if "midi" in formats and "notes" not in kinds:
+        raise UsageError("MIDI holds notes, and none are asked for: give a --run of `mirclr finetune --task notes`")
+
+
+def _as_csv(stem: Path, said: _Said) -> Iterator[dict[str, object]]:
+    for kind, table in said.tables.items():
+        file = Path(f"{stem}.{kind}.csv")
+        write_annotation(file, kind, table)
+        yield {"kind": kind, "events": len(table), "file": str(file)}
+
+
+def _as_jams(stem: Path, said: _Said) -> Iterator[dict[str, object]]:
+    file = Path(f"{stem}.jams")
+    write_jams(file, said.tables, title=stem.name, duration=said.duration, by=said.by)
+    yield {"kind": ", ".join(said.tables), "events": sum(map(len, said.tables.values())), "file": str(file)}
+
+
+def _as_midi(stem: Path, said: _Said) -> Iterator[dict[str, object]]:
+    file = Path(f"{stem}.mid")
+    write_midi(file, said.tables["notes"])
+    yield {"kind": "notes", "events": len(said.tables["notes"]), "file": str(file)}
+
+
+FORMATS: dict[str, Callable[[Path, _Said], Iterable[dict[str, object]]]] = {
+    "csv": _as_csv,
+    "jams": _as_jams,
+    "midi": _as_midi,
+}
+"""What annotations are written as: a table a kind, all kinds in one JAMS file, notes as MIDI."""
 
 
 def _names(paths: Sequence[str]) -> list[str]:

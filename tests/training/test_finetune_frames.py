@@ -94,14 +94,24 @@ def test_the_head_keeps_its_threshold_and_answers_for_files(trained: tuple[Path,
     (ground / "bad").mkdir()
     (ground / "bad" / "x.wav").write_bytes(b"RIFF")
     words = ["annotate", str(ground / "7.wav"), str(ground / "bad"), "--run", str(run), "--sections", str(run)]
-    made = CliRunner().invoke(main, [*words, "-o", str(ground / "out"), "--json"])
+    forms = ["--format", "csv", "--format", "jams"]
+    made = CliRunner().invoke(main, [*words, *forms, "-o", str(ground / "out"), "--json"])
     assert (made.exit_code, "quarantined" in made.stderr) == (3, True), made.stderr
     told = {row["kind"]: row for row in json.loads(made.stdout)}
+    both = told.pop("onsets, sections")
+    assert both["events"] == sum(row["events"] for row in told.values())
     found = read_annotation(ground / "out" / "7.onsets.csv", "onsets")
     assert (told["onsets"]["events"], set(told)) == (len(found), {"onsets", "sections"})
     assert score_events("onsets", {"time": burst_times("7", 5.0)}, found)["onset_f"] > 0.9
     sections = read_annotation(ground / "out" / "7.sections.csv", "sections")
     assert (sections["start"].iloc[0], sections["end"].iloc[-1]) == (0, pytest.approx(5.0, abs=0.05))
+    spoken = {said["namespace"]: said["data"] for said in json.loads(Path(both["file"]).read_text())["annotations"]}
+    assert [event["time"] for event in spoken["onset"]] == found["time"].tolist()
+    assert [(s["time"], s["value"]) for s in spoken["segment_open"]] == list(
+        zip(sections["start"], sections["label"], strict=True)
+    )
+    midi = CliRunner().invoke(main, [*words, "--format", "midi", "-o", str(ground / "out")])
+    assert (midi.exit_code, "MIDI holds notes, and none are asked for" in midi.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,9 @@ def journeys(store: Path, pairs: int, length: int) -> dict[str, object]:
         cards["ranked"].append(card(catalogue, make_playlist(catalogue, seeds, straight)))
     tables = {name: np.array(rows) for name, rows in cards.items()}
     out: dict[str, object] = {"pairs": pairs, "length": length}
-    out |= {name: dict(zip(MEASURED, table.mean(axis=0).round(4).tolist(), strict=True)) for name, table in tables.items()}
+    out |= {
+        name: dict(zip(MEASURED, table.mean(axis=0).round(4).tolist(), strict=True)) for name, table in tables.items()
+    }
     for other in ("nearest", "ranked"):
         out[f"journey - {other}"] = {
             name: interval(tables["journey"][:, at] - tables[other][:, at]) for at, name in enumerate(MEASURED)
@@ -130,7 +132,9 @@ def speed(tracks: int, dim: int) -> dict[str, object]:
         out["query_s"] = min(seconds(lambda: similar(catalogue, catalogue.unit[5], 10)) for _ in range(5))
         for name, shape in shapes.items():
             lists: list[Playlist] = []
-            out[f"{name}_500_s"] = seconds(lambda s=shape, o=lists: o.append(make_playlist(catalogue, seeds, rules, s, choice)))  # type: ignore[misc]
+            out[f"{name}_500_s"] = seconds(
+                lambda s=shape, o=lists: o.append(make_playlist(catalogue, seeds, rules, s, choice))
+            )  # type: ignore[misc]
             out[f"{name}_tracks"] = len(lists[0].entries)
             out[f"{name}_notes"] = list(lists[0].notes)
         some = [seed_at(catalogue, row) for row in range(500)]

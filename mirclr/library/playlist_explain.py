@@ -72,7 +72,7 @@ class Explainer:
         """Each part's share of the likeness; nothing where they are alike in no part."""
         alike = {"tags": _tags_alike(entry.track, seed.track)}
         if entry.row >= 0 and seed.row is not None:
-            alike |= {name: max(0.0, float(m[entry.row] @ m[seed.row])) for name, m in self._blocks.items()}
+            alike |= {name: float(np.maximum(0.0, m[entry.row] @ m[seed.row])) for name, m in self._blocks.items()}
         known = {name: value for name, value in alike.items() if np.isfinite(value)}
         whole = sum(known.values())
         return {name: round(value / whole, 3) for name, value in known.items()} if whole > 0 else {}

@@ -93,12 +93,18 @@ def _placed(raw: _Raw, folder: Path, maps: Sequence[PathMap]) -> Listed:
     plain = _plain(raw.place, raw.is_uri)
     for each in maps:
         # A mapped root may itself be a URL, so both readings are tried.
-        here = each.inward(raw.place) or (each.inward(plain) if plain else None)
+        spellings = (raw.place, plain, _share(raw.place))
+        here = next((there for there in (each.inward(text) for text in spellings if text) if there), None)
         if here is not None:
             return replace(raw.tags, path=Path(os.path.normpath(here)))
     if plain is None or "\0" in plain:
         return replace(raw.tags, url=raw.place)
     return replace(raw.tags, path=Path(os.path.normpath(folder / plain)))
+
+
+def _share(place: str) -> str | None:
+    """`file://server/share/x` as the `//server/share/x` of a Windows share, or None."""
+    return os.fsdecode(unquote_to_bytes(place[5:])) if place.lower().startswith("file://") else None
 
 
 def _plain(place: str, is_uri: bool) -> str | None:
@@ -221,24 +227,26 @@ def _csv(data: bytes) -> tuple[list[_Raw], list[str]]:
         raise ValueError("no column path, and none artist and title")
     listed = [{str(name).strip().casefold(): value for name, value in row.items()} for row in rows]
     how = next((row["how"] for row in listed if row.get("how")), "")
-    return [_from_table(row) for row in listed], [line for line in str(how).split("; ") if line]
+    return [_from_table(row, _computable) for row in listed], [line for line in str(how).split("; ") if line]
 
 
-def _from_table(row: Mapping[str, Any]) -> _Raw:
+def _from_table(row: Mapping[str, Any], tag: Callable[[str], str] = str) -> _Raw:
+    """A track by named cells; `tag`: what a cell with a tag says."""
+
     def cell(kind: str) -> str | None:
-        value = next((row[name] for name in _NAMES[kind] if row.get(name)), None)
-        return _tag(value, kind == "path")
+        return _tag(next((row[name] for name in _NAMES[kind] if row.get(name) not in (None, "")), None))
 
-    tags = {kind: cell(kind) for kind in ("artist", "title", "album", "audio_id")}
+    tags = {kind: tag(cell(kind) or "") or None for kind in ("artist", "title", "album", "audio_id")}
     return _Raw(cell("path"), False, Listed(**tags, duration=_seconds(cell("duration"))))  # type: ignore[arg-type]
 
 
-def _tag(value: Any, exact: bool = False) -> str | None:
-    """A cell as text; the apostrophe before what a spreadsheet would compute taken off again unless `exact`."""
-    if value is None:
-        return None
-    text = str(value)
-    return text[1:] if not exact and re.match(r"'[=+\-@]", text) else text
+def _tag(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _computable(cell: str) -> str:
+    """A cell without the apostrophe that stands before what a spreadsheet would compute."""
+    return cell[1:] if re.match(r"'[=+\-@]", cell) else cell
 
 
 def _seconds(value: Any) -> float | None:

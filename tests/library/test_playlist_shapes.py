@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,16 @@ def check_rules(made: Playlist, rules: Rules, choice: Choice, free: set[int]) ->
         total = sum(entry.track["duration"] for entry in made.entries) / 60
         assert rules.minutes[0] <= total <= rules.minutes[1] or any("minutes instead of" in n for n in made.notes)
     runs = max_run([entry.track["artist"] for entry in made.entries])
-    assert rules.artist_run is None or runs <= rules.artist_run or any("of one artist in a row" in n for n in made.notes)
+    assert (
+        rules.artist_run is None or runs <= rules.artist_run or any("of one artist in a row" in n for n in made.notes)
+    )
     if choice.played is not None and any(choice.played[entry.row] for entry in own):
         assert any("were played before" in note for note in made.notes)
 
 
 def max_run(names: list[Any]) -> int:
     longest, run = 1, 1
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in pairwise(names):
         run = run + 1 if one and one == other else 1
         longest = max(longest, run)
     return longest
@@ -234,7 +237,7 @@ def test_an_order_keeps_every_track_and_makes_the_list_smoother(tmp_path: Path) 
     made = ordered(catalogue, [*tracks, tracks[3]], SOUND)
     assert Counter(entry.row for entry in made.entries) == Counter([*(t.row for t in tracks), tracks[3].row])
     assert made.entries[0].row == tracks[0].row
-    before = float(np.mean([a.unit @ b.unit for a, b in zip(tracks, tracks[1:], strict=False)]))
+    before = float(np.mean([a.unit @ b.unit for a, b in pairwise(tracks)]))
     assert made.smoothness > before + 0.2
     with pytest.raises(UsageError, match="no track"):
         ordered(catalogue, [], SOUND)

@@ -8,7 +8,8 @@
 | sections | `start`, `end` (s), `label` |
 
 The first row names the columns, in any order; other columns are passed over. Rows are sorted by time when read. Notes
-may be MIDI files, too (mirclr.audio.midi).
+may be MIDI files, too (mirclr.audio.midi), and beats the `.beats` files of many collections: `time position` a line, no
+first row.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ KINDS = {
 """Columns of each kind, the time of an event first."""
 TOGETHER = 0.03
 """Seconds within which several sounds begin at one onset (Boeck, Krebs and Schedl, ISMIR 2012)."""
+PLAIN = ".beats"
 _WHOLE = {"position": (1, 64), "pitch": (0, 127)}
 
 
@@ -49,8 +51,12 @@ def read_annotation(path: Path, kind: str) -> pd.DataFrame:
     """
     if path.suffix.lower() in SUFFIXES and kind == "notes":
         return read_midi(path)
+    plain = path.suffix.lower() == PLAIN and kind == "beats"
     try:
-        found = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        if plain:
+            found = pd.read_csv(path, sep=r"\s+", header=None, names=KINDS[kind], dtype=str, keep_default_na=False)
+        else:
+            found = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file, though it is listed as {kind} of a track") from error
     except (ValueError, OSError) as error:
@@ -58,13 +64,14 @@ def read_annotation(path: Path, kind: str) -> pd.DataFrame:
     lacking = [name for name in KINDS[kind] if name not in found]
     if lacking:
         raise DatasetError(f"{path}: {kind} need the columns {', '.join(KINDS[kind])}; {', '.join(lacking)} not found")
-    table = pd.DataFrame({name: _column(path, name, found[name]) for name in KINDS[kind]})
+    table = pd.DataFrame({name: _column(path, name, found[name], 1 if plain else 2) for name in KINDS[kind]})
     if "end" in table:
         _refuse(path, "end", found["end"], (table["end"] <= table["start"]).to_numpy(), "after its start")
     return table.sort_values(KINDS[kind][0], kind="stable", ignore_index=True)
 
 
-def _column(path: Path, name: str, cells: pd.Series) -> pd.Series:
+def _column(path: Path, name: str, cells: pd.Series, first: int) -> pd.Series:
+    """The cells as numbers; `first`: the line of the first of them."""
     if name == "label":
         return cells
     values = pd.to_numeric(cells, errors="coerce").astype(np.float64)
@@ -73,14 +80,14 @@ def _column(path: Path, name: str, cells: pd.Series) -> pd.Series:
     number = values.to_numpy()
     wrong = ~(np.isfinite(number) & (number >= low) & (number <= high)) | (whole & (number != np.round(number)))
     wanted = f"a whole number in {low}..{high}" if whole else "seconds, 0 or more"
-    _refuse(path, name, cells, wrong, wanted)
+    _refuse(path, name, cells, wrong, wanted, first)
     return values.astype(np.int64) if whole else values
 
 
-def _refuse(path: Path, name: str, cells: pd.Series, wrong: np.ndarray, wanted: str) -> None:
+def _refuse(path: Path, name: str, cells: pd.Series, wrong: np.ndarray, wanted: str, first: int = 2) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
-        raise DatasetError(f"{path}: line {rows[0] + 2}: {name} has to be {wanted}, got {cells.iloc[rows[0]]!r}")
+        raise DatasetError(f"{path}: line {rows[0] + first}: {name} has to be {wanted}, got {cells.iloc[rows[0]]!r}")
 
 
 def together(times: np.ndarray, within: float = TOGETHER) -> np.ndarray:

@@ -100,6 +100,12 @@ def _value(path: Path, wanted: Collection[str]) -> Sheet:
     return Sheet(path, tuple(cells), (tuple(cells.values()),), (1,))
 
 
+def _events(path: Path, wanted: Collection[str]) -> Sheet:
+    """A file per track that holds its annotation, for tasks of frames; columns `file`, `name`, `stem`, `folder`."""
+    cells = {"file": str(path), **_name_cells(path)}
+    return Sheet(path, tuple(cells), (tuple(cells.values()),), (1,))
+
+
 def _json_file(path: Path) -> Any:
     """The content of a JSON file, gzipped or not."""
     try:
@@ -184,6 +190,7 @@ READERS: dict[str, Reader] = {
     "two-row-header": _two_row_header,
     "paths": _paths,
     "value": _value,
+    "events": _events,
     "json": _json,
     "jams": _jams,
     "xml": _xml,

@@ -109,15 +109,15 @@ def read_annotated(
     listing: Listing, root: Path, task: Task
 ) -> tuple[tuple[str, ...], np.ndarray, tuple[Mapping[str, np.ndarray], ...]]:
     """(outputs, float32 `(N, K)` which of them occur in each track, the annotations of all): for tasks of frames, whose
-    one column names a file for each track, relative to `root` and inside it.
+    one column names a file for each track, inside `root` and relative to it or whole.
 
     Raises DatasetError on files that lead elsewhere, are missing, or hold something else.
     """
-    names = [os.path.normpath(cell.strip()) for cell in listing.cells[:, 0]]
+    names = [os.path.normpath(root / cell.strip()) for cell in listing.cells[:, 0]]
     listing.refuse([not cell.strip() for cell in listing.cells[:, 0]], f"no file of {task}")
-    outside = [os.path.isabs(name) or name.split(os.sep)[0] == os.pardir for name in names]
-    listing.refuse(outside, f"files of {task} have to lie below {root}, and be named relative to it")
-    tables = [read_annotation(root / name, task) for name in names]
+    inside = os.path.join(os.path.normpath(root), "")
+    listing.refuse([not name.startswith(inside) for name in names], f"files of {task} have to lie below {root}")
+    tables = [read_annotation(Path(name), task) for name in names]
     columns = tuple({str(name): table[name].to_numpy() for name in table} for table in tables)
     targets = np.stack([occurring(task, events) for events in columns])
     return OUTPUTS[task], targets, columns

@@ -73,6 +73,18 @@ def gtzan_tempo(root: Path) -> None:
         write_text(root / f"gtzan_tempo_beat-main/tempo/gtzan_{genre}_{number}.bpm", f"{80 + place:.18e}\n")
 
 
+def gtzan_beats(root: Path) -> None:
+    """gtzan_blues_00000.beats: a time and its place in the bar, a beat a line."""
+    for name in [*gtzan_audio(root), "jazz/jazz.00054"]:
+        genre, number = name.split("/")[1].split(".")
+        write_beats(root / f"gtzan_tempo_beat-main/beats/gtzan_{genre}_{number}.beats")
+
+
+def write_beats(path: Path) -> None:
+    """Three beats, the first of a bar in the middle."""
+    write_text(path, "0.0400000000 4\n0.5100000000 1\n0.9800000000 2\n")
+
+
 def magnatagatune(root: Path) -> None:
     """annotations_final.csv: quoted, tab-separated, 188 tags (some more than the 50 here), the path last; and the
     numpy lists of `minz`, in which a clip without any of the 50 tags is in no part."""
@@ -212,6 +224,14 @@ def ballroom(root: Path) -> None:
     write_text(root / "allBallroomFiles", "".join(f"./{name}\n" for name in names))
 
 
+def ballroom_beats(root: Path) -> None:
+    """Albums-NAME-NN.beats and Media-NNNNNN.beats, and the sound of all dances in one folder."""
+    names = [f"Media-{100000 + n}" for n in range(24)] + [f"Albums-Latin_Jam{n % 3}-{n + 50}" for n in range(12)]
+    for name in [*names, *(Path(known).stem for known in ENTRIES["ballroom-beats"].known_bad)]:
+        write_sound(root / f"audio/{name}.wav", name)
+        write_beats(root / f"BallroomAnnotations/{name}.beats")
+
+
 def nsynth(root: Path) -> None:
     """examples.json of three folders: an object of notes by their names."""
     families = vocabulary("nsynth-instrument")
@@ -242,6 +262,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "gtzan-all": gtzan_all,
     "gtzan-key": gtzan_key,
     "gtzan-tempo": gtzan_tempo,
+    "gtzan-beats": gtzan_beats,
     "magnatagatune": magnatagatune,
     "mtg-jamendo-genre": _jamendo("mtg-jamendo-genre", "autotagging_genre"),
     "mtg-jamendo-instrument": _jamendo("mtg-jamendo-instrument", "autotagging_instrument"),
@@ -257,6 +278,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "giantsteps-tempo": giantsteps_tempo,
     "giantsteps-tempo-v1": giantsteps_tempo,
     "ballroom": ballroom,
+    "ballroom-beats": ballroom_beats,
     "extended-ballroom": extended_ballroom,
     "extended-ballroom-csv": extended_ballroom_csv,
     "nsynth-pitch": nsynth,

@@ -1,4 +1,4 @@
-"""Notes go into MIDI files and come back; what MIDI cannot say is settled as the docstring tells."""
+"""Notes go into MIDI files and come back; beats of other programs are read; what is wrong is named by its line."""
 
 from __future__ import annotations
 
@@ -76,3 +76,12 @@ def test_what_is_no_midi_is_named(tmp_path: Path, content: bytes) -> None:
         read_midi(tmp_path / "c.mid")
     with pytest.raises(DatasetError, match=r"d\.mid: no such file"):
         read_midi(tmp_path / "d.mid")
+
+
+def test_beats_of_other_programs_are_read_and_their_lines_named(tmp_path: Path) -> None:
+    (tmp_path / "a.beats").write_text("0.04 4\n0.51\t1\n")
+    found = read_annotation(tmp_path / "a.beats", "beats")
+    assert (found["time"].tolist(), found["position"].tolist()) == ([0.04, 0.51], [4, 1])
+    (tmp_path / "b.beats").write_text("0.04 4\n0.51\n")
+    with pytest.raises(DatasetError, match=r"b\.beats: line 2: position has to be a whole number in 1\.\.64"):
+        read_annotation(tmp_path / "b.beats", "beats")

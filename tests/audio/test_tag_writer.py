@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -76,11 +75,18 @@ def test_taking_fields_out_again_is_tag_for_tag(name: str, tmp_path: Path) -> No
     assert read_fields(path, list(NEW)) == {"genre": ["Electronic"], "mood": [], "danceability": []}
 
 
-NUMBER = re.compile(r"\(|\d+$|RX$|CR$")
+def id3_reads_otherwise(genres: list[str]) -> bool:
+    """ID3 has a list of genres, and reads 17, (17) and RX as places in it; mutagen stumbles over digits like ²."""
+    try:
+        return bool(id3.TCON(encoding=3, text=genres).genres != genres)
+    except ValueError:
+        return True
+
+
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=60).filter(lambda t: t.strip() == t)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(genre=st.lists(TEXT, min_size=1, max_size=3), mood=st.lists(TEXT, max_size=3))
 @pytest.mark.parametrize("name", ["cbr.mp3", "lossless.flac", "vorbis.ogg", "aac.m4a", "pcm.wav", "windows.wma"])
 def test_any_text_is_kept_and_can_be_taken_back(name: str, genre: list[str], mood: list[str], tmp_path: Path) -> None:
@@ -88,8 +94,8 @@ def test_any_text_is_kept_and_can_be_taken_back(name: str, genre: list[str], moo
     if not path.exists():
         write_format(path, name, seconds=0.3)
     sound, before = digest(path), path.read_bytes()
-    if name in ("cbr.mp3", "pcm.wav") and any(NUMBER.match(text) for text in genre):
-        with pytest.raises(AudioError, match="tag_lost"):  # ID3 would read it as a genre of its list
+    if name in ("cbr.mp3", "pcm.wav") and id3_reads_otherwise(genre):
+        with pytest.raises(AudioError, match=r"tag_lost|tags_damaged"):
             prepare(path, {"genre": genre, "mood": mood})
         assert path.read_bytes() == before
         return

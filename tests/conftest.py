@@ -14,7 +14,7 @@ from hypothesis import settings
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
-# Nothing is written beside the sources: a failing example is in the test's own output.
+# No database of failing examples: a failing example is in the test's own output, and runs do not depend on each other.
 settings.register_profile("mirclr", database=None)
 settings.load_profile("mirclr")
 

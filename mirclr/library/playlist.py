@@ -28,7 +28,6 @@ from mirclr.seeds import generator
 
 Kind = Literal["nearest", "journey", "walk", "arc"]
 POOL = 4096  # tracks a list is chosen from at first
-WALKED = 2  # times as many for a walk, which may lead away from the seeds
 STATIONS = 9  # points of a journey around which its pool lies
 PLAYED = 2.0  # what having been played costs: as much as the opposite sound, so every other track comes first
 
@@ -189,9 +188,8 @@ class _Maker:
         ranking, handicap = self._ranking()
         usual = self._usual(ranking)
         first = self.rules.first_cap(usual)
-        size = POOL * (WALKED if self.shape.kind == "walk" else 1)
-        making, places = self._from_pool(ranking[:size], handicap, first)
-        if self._short(making, places) and len(ranking) > size:
+        making, places = self._from_pool(ranking[:POOL], handicap, first)
+        if self._short(making, places) and len(ranking) > POOL:
             making, places = self._from_pool(ranking, handicap, first)
         wanted = self.rules.expected(usual)
         if len(places) < wanted and self.rules.per_artist is None:
@@ -263,9 +261,8 @@ class _Maker:
             notes.append(f"{len(places)} track(s) instead of {rules.length}: there are no more {why}")
         if rules.minutes is not None and not (rules.minutes[0] <= _minutes(making.pool, places) <= rules.minutes[1]):
             span = f"{rules.minutes[0]:g} to {rules.minutes[1]:g}"
-            notes.append(
-                f"{_minutes(making.pool, places):.1f} minutes instead of {span}: no other tracks fit the rules"
-            )
+            why = "that is the length" if len(places) == rules.length else "no other tracks fit the rules"
+            notes.append(f"{_minutes(making.pool, places):.1f} minutes instead of {span}: {why}")
         notes += self._runs(making.pool, places)
         taken = making.pool.rows[[p for p in places if p not in making.listed]]
         if self.choice.played is not None and self.choice.played[taken].any():

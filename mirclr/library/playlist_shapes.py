@@ -22,7 +22,7 @@ TRIED = 24  # candidates of every way at a position
 SAME_ARTIST = 2.0  # two neighbours of one artist cost as much as two opposite tracks
 SAME_ALBUM = 1.0
 PROMISED = 3.0  # added when the user limited runs: then only a list that cannot do otherwise has one
-NEAR = 24  # a walk draws from so many
+NEAR = 16  # a walk draws from so many
 STEP_SHARE = 0.5  # of the cost of a transition, beside the distance from a position's target
 ATTEMPTS = 24
 

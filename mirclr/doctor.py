@@ -47,6 +47,8 @@ WITHOUT_EXTRA = {
     "onnxruntime": "exported encoders are not compared with torch",
     "optuna": "settings cannot be searched with `mirclr tune`",
     "mirdata": "collections are read from their published files, not through mirdata's loaders",
+    "fastapi": "no `mirclr serve`; `mirclr map` writes the page without it",
+    "uvicorn": "no `mirclr serve`; `mirclr map` writes the page without it",
     "umap-learn": "embeddings are drawn by PCA and t-SNE alone, without UMAP",
 }
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.chromium import CHROMIUM, CHROMIUM_MISSING
+
 # Before any library reads them. Two OpenMP threads on two busy cores run several times slower than one.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -57,11 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Skipped music is said loudly, once, above the closing line."""
-    skipped = [r for r in terminalreporter.stats.get("skipped", []) if MUSIC_MISSING in str(r.longrepr)]
-    if skipped:
-        terminalreporter.write_line(
-            f"!!! {len(skipped)} test(s) on real music did NOT run: set {MUSIC_VARIABLE} to a folder of music",
-            yellow=True,
-            bold=True,
-        )
+    """What did not run for want of music or a browser is said loudly, once, above the closing line."""
+    for sign, said in (
+        (MUSIC_MISSING, f"on real music did NOT run: set {MUSIC_VARIABLE} to a folder of music"),
+        (CHROMIUM_MISSING, f"of pages in a real browser did NOT run: install Chromium, or name it in {CHROMIUM}"),
+    ):
+        skipped = [r for r in terminalreporter.stats.get("skipped", []) if sign in str(r.longrepr)]
+        if skipped:
+            terminalreporter.write_line(f"!!! {len(skipped)} test(s) {said}", yellow=True, bold=True)

@@ -25,6 +25,8 @@ from mirclr.recipes.shelf import shipped
 print(json.dumps([mirclr.__file__, str(shipped_file()), {name: str(path) for name, path in shipped().items()}]))
 """
 
+KINDS = ("*.py", "*.j2", "*.js", "*.css")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,8 +44,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_module_every_template_and_the_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    needed = {str(path.relative_to(ROOT)) for kind in ("*.py", "*.j2") for path in PACKAGE.rglob(kind)}
-    assert "mirclr/plots/report.html.j2" in needed
+    needed = {str(path.relative_to(ROOT)) for kind in KINDS for path in PACKAGE.rglob(kind)}
+    assert {"mirclr/plots/report.html.j2", "mirclr/plots/web/main.js"} <= needed
     assert needed - names == set()
     assert [name for name in names if name.endswith("/LICENSE")]
     assert not [name for name in names if name.startswith("tests")]

@@ -42,6 +42,7 @@ WRITTEN = (
     "list.m3u8",
     "vectors.npz",
     "vectors.png",
+    "map.html",
     "mine/recipe.json",
     "mine/card/report.json",
     "mine/list.m3u8",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mirclr.cli import face
-from mirclr.errors import StoreError, UsageError
+from mirclr.errors import MirclrError, StoreError, UsageError
 from mirclr.units import printable
 
 if TYPE_CHECKING:
     from mirclr.features.extractor import Extractor
+    from mirclr.library.index import IndexResult
     from mirclr.library.outside import Outside
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
@@ -35,11 +37,23 @@ encoder_option = click.option(
 @encoder_option
 @store_option
 @click.option("--prune", is_flag=True, help="Delete what is gone from the folders, even when it is most of them.")
+@click.option(
+    "--reencode", is_flag=True, help="Hear everything with --encoder, a new one, and replace the store by it."
+)
+@click.option("--watch", type=click.FloatRange(min=1), help="Look again every so many seconds, until Ctrl-C.")
 @click.option("--workers", type=click.IntRange(min=1), help="Decoding processes and threads. Default: all cores.")
 @face.json_option
 @face.command
 def index(
-    *, folders: tuple[Path, ...], encoder: Path | None, store: Path, prune: bool, workers: int | None, as_json: bool
+    *,
+    folders: tuple[Path, ...],
+    encoder: Path | None,
+    store: Path,
+    prune: bool,
+    reencode: bool,
+    watch: float | None,
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Bring the store up to date with FOLDER: new, changed, moved and removed files.
 
@@ -49,15 +63,48 @@ def index(
     Exit codes: 0 done, 1 error, 2 usage, 3 done but files were left out (listed).
     """
     from mirclr.library.index import index_folder
+    from mirclr.library.reencode import reencode as heard_anew
     from mirclr.library.store import Library
 
+    if reencode and (encoder is None or watch is not None):
+        raise UsageError("--reencode needs the new encoder, --encoder RUN, and ends by itself: no --watch")
     folder = encoder or _known_encoder(store)
     extractor = _load(folder)
+    if reencode:
+        done = face.show_work(heard_anew(store, list(folders), extractor, folder, workers=workers))
+        return _told(store, done, as_json)
     with Library.open_or_create(store, extractor, folder) as library:
-        done = face.show_work(index_folder(library, list(folders), extractor, workers=workers, prune=prune))
+
+        def look() -> Any:
+            return face.show_work(index_folder(library, list(folders), extractor, workers=workers, prune=prune))
+
+        code = _told(store, look(), as_json)
+        return code if watch is None else _watched(look, watch, store, as_json)
+
+
+def _told(store: Path, done: IndexResult, as_json: bool) -> int:
+    """The counts of a run, and its exit code."""
     counts = {**done.counts, "quarantined": len(done.quarantine)}
     face.show_json({"store": str(store), **counts}) if as_json else face.show_table([counts], list(counts))
     return face.list_quarantine(done.quarantine)
+
+
+def _watched(look: Callable[[], IndexResult], seconds: float, store: Path, as_json: bool) -> int:
+    """Look again and again, and tell what changed, until Ctrl-C; what fails is said and tried again."""
+    face.say(f"watching; looking again every {seconds:g} s, Ctrl-C to stop")
+    try:
+        while True:
+            time.sleep(seconds)
+            try:
+                done = look()
+            except MirclrError as error:  # a disk that is away comes back
+                face.say(f"error: {error}")
+                continue
+            if any(count for name, count in done.counts.items() if name != "unchanged"):
+                _told(store, done, as_json)
+    except KeyboardInterrupt:
+        face.say("stopped watching; the store is up to date with the last look")
+    return 0
 
 
 def _known_encoder(store: Path) -> Path:

@@ -54,15 +54,19 @@ def sampled(count: int, seed: int) -> np.ndarray:
 
 
 def project(vectors: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
-    """`(N, D)` vectors, N >= `FEWEST`, to `(N, 2)` places. The same seed gives the same places on one machine.
+    """`(N, D)` vectors, N >= `FEWEST`, to `(N, 2)` places, as `place` puts them once they are standardised."""
+    return place(unit(Standardiser.fitted(vectors)(vectors)), method, seed)
 
-    Raises ValueError on an unknown method or too few vectors, UsageError for UMAP where it is not installed.
+
+def place(known: np.ndarray, method: str, seed: int = 0) -> np.ndarray:
+    """`(N, D)` rows of length 1, N >= `FEWEST`, to `(N, 2)` places. The same seed gives the same places on one machine.
+
+    Raises ValueError on an unknown method or too few rows, UsageError for UMAP where it is not installed.
     """
     if method not in (PCA, TSNE, UMAP):
         raise ValueError(f"method must be one of {PCA}, {TSNE}, {UMAP}, got {method!r}")
-    if len(vectors) < FEWEST:
-        raise ValueError(f"{len(vectors)} vectors cannot be projected; at least {FEWEST} are needed")
-    known = unit(Standardiser.fitted(vectors)(vectors))
+    if len(known) < FEWEST:
+        raise ValueError(f"{len(known)} vectors cannot be projected; at least {FEWEST} are needed")
     return {PCA: _pca, TSNE: _tsne, UMAP: _umap}[method](known, seed)
 
 

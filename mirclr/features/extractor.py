@@ -10,6 +10,19 @@ Pieces = list[tuple[float, np.ndarray]]
 """What is heard of a file: where each piece begins, in seconds, and its mono samples."""
 
 
+class Identity(Protocol):
+    """Whose vectors these are. Attributes as those of `Extractor`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def sample_rate(self) -> int: ...
+
+
 class Extractor(Protocol):
     """Mono samples in, vectors out. An encoder trained by mirclr, an untrained one and MFCC statistics are all one.
 

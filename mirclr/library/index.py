@@ -117,17 +117,18 @@ def _compare(state: _State, roots: Sequence[Path], files: Sequence[Path], unseen
         else:
             state.result.unchanged += 1
     hidden = [os.fsencode(path) for path in unseen.loc[unseen["reason"].isin(OUT_OF_REACH), "path"]]
+    here, below = _inside(roots), _inside(hidden)
     state.gone = {
         name
         for name, stamp in state.known.items()
         if not stamp.missing
         and name not in seen
-        and _under(name, roots)
-        and not (name in hidden or _under(name, hidden))
+        and name.startswith(here)
+        and not (name in hidden or name.startswith(below))
     }
     _come_back(state, back)
     with state.library.batch():
-        state.library.release(name for name in state.ignored if name not in pictures and _under(name, roots))
+        state.library.release(name for name in state.ignored if name not in pictures and name.startswith(here))
         _quarantine(state, _records(unseen))
     state.gone_by_id = _by_id(state)
     state.total = len(fresh)
@@ -154,8 +155,11 @@ def _come_back(state: _State, names: list[bytes]) -> None:
 
 def _refuse_a_wipe(state: _State, roots: Sequence[Path], spared: int = 0) -> None:
     """Raises StoreError when more than half the tracks of a root are gone; `spared` of them may turn up as moved."""
+    if not state.gone:
+        return
     for root in roots:
-        live = [name for name, stamp in state.known.items() if not stamp.missing and _under(name, [root])]
+        here = _inside([root])
+        live = [name for name, stamp in state.known.items() if not stamp.missing and name.startswith(here)]
         gone = sum(name in state.gone for name in live)
         if gone - spared > len(live) / 2:
             raise StoreError(
@@ -213,8 +217,9 @@ def _put_measures(state: _State, audio_id: str, measures: Measures | None) -> No
 def _measure(state: _State, roots: Sequence[Path]) -> Work[None]:
     """Hear again what has vectors and no measures: a store of an older mirclr, or measures defined anew since."""
     left = state.library.unmeasured(state.measurer.fingerprint)
-    here = [_under(name, roots) and name not in state.gone for name in map(os.fsencode, left["path"])]
-    left, done = left[np.array(here, bool)], 0
+    here = _inside(roots)
+    wanted = [name.startswith(here) and name not in state.gone for name in map(os.fsencode, left["path"])]
+    left, done = left[np.array(wanted, bool)], 0
     for tracks in _batches(left):
         found = yield from _counted(
             measure_tracks(state.measurer, tracks, state.workers, HEARD_S), "measure", done, len(left)
@@ -262,10 +267,11 @@ def _reject(state: _State, rows: list[dict[str, Any]]) -> None:
 
 def _finish(state: _State, roots: Sequence[Path], prune: bool) -> None:
     """Take out what is gone, and clear the quarantine of files that are well again or no longer there."""
+    here = _inside(roots)
     still = {os.fsencode(row["path"]) for row in state.result.quarantine}
     listed = [os.fsencode(path) for path in state.library.quarantine()["path"]]
     with state.library.batch():
-        state.library.release([name for name in listed if _under(name, roots) and name not in still])
+        state.library.release([name for name in listed if name.startswith(here) and name not in still])
         state.library.mark_missing(state.gone)
         if prune:
             state.library.prune()
@@ -310,8 +316,9 @@ def _counted(work: Work[Any], stage: str, done: int, total: int) -> Work[Any]:
         yield Progress(stage, min(done + report.done, total), total, report.note)
 
 
-def _under(name: bytes, folders: Sequence[Path | bytes]) -> bool:
-    return any(name.startswith(os.path.join(os.fsencode(folder), b"")) for folder in folders)
+def _inside(folders: Sequence[Path | bytes]) -> tuple[bytes, ...]:
+    """What the names of files under `folders` begin with."""
+    return tuple(os.path.join(os.fsencode(folder), b"") for folder in folders)
 
 
 def _stamp(path: Path | str) -> tuple[int, int] | None:

@@ -50,11 +50,13 @@ class Contents:
 
     `tracks`: the contract's table, one row per path in path order, plus `row`, the index into `vectors`, and `tempo`,
     `key` and `energy` as `mirclr.features.measures` has them (NaN, None and NaN where not measured).
-    `vectors`: (U, D) float32, one per distinct audio, ordered by the first path that holds it.
+    `vectors`: (U, D) float32, one per distinct audio, ordered by the first path that holds it. `state`: what the store
+    said it was then (None: it is too old to say).
     """
 
     tracks: pd.DataFrame
     vectors: np.ndarray
+    state: str | None = None
 
 
 def texts(paths: Iterable[bytes]) -> pd.Series:

@@ -20,9 +20,12 @@ import pandas as pd
 from mirclr.errors import StoreError
 from mirclr.library.hubness import Hubness, hubness, nearness
 from mirclr.library.rows import Contents
+from mirclr.library.side_file import packed_table, read_side_file, unpacked_table, write_side_file
 from mirclr.library.store import Library
 
 PRIOR_TRACKS = 2.0
+PACKED_FROM = 5000  # tracks: smaller libraries open as fast without
+COMPARED = 16  # vectors of the packed copy compared with the store's own, evenly spread
 BLOCK = 1024  # rows turned to float64 at a time
 DIGITS = 6  # float32 sums differ in the seventh digit between machines; equal to six digits is a tie
 
@@ -72,32 +75,51 @@ class Catalogue:
     """A library in memory, ready to search.
 
     `tracks`: one row per distinct audio in path order (of several copies, the first path), the columns of `Contents`;
-    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two. What few
-    questions need is read from the store at `path` when it is asked for.
+    `unit`: (U, D) float32, their vectors in `space`. A row number everywhere means a row of these two. `paths`: one row
+    per path, as `Contents.tracks`. What few questions need is read from the store at `path` when it is asked for.
     """
 
-    def __init__(self, contents: Contents, path: Path) -> None:
-        self.path = path
-        self._paths = contents.tracks
-        self._place = {path: place for place, path in enumerate(contents.tracks["path"])}
-        self.tracks: pd.DataFrame = contents.tracks.drop_duplicates("row").reset_index(drop=True)
-        self.space = Space.fit(contents.vectors)
-        self.unit = _in_blocks(self.space, contents.vectors)
+    def __init__(self, paths: pd.DataFrame, space: Space, unit: np.ndarray, path: Path, state: str | None) -> None:
+        """Use `load`. `paths`: as `Contents.tracks`; `state`: of the store when it was read."""
+        self.path, self.state = path, state
+        self.paths = paths
+        self.tracks: pd.DataFrame = paths.drop_duplicates("row").reset_index(drop=True)
+        self.space, self.unit = space, unit
+
+    @classmethod
+    def of(cls, contents: Contents, path: Path) -> Catalogue:
+        """Of what was read from the store at `path`; the vectors are overwritten, so that they are held once."""
+        space = Space.fit(contents.vectors)
+        return cls(contents.tracks, space, _in_blocks(space, contents.vectors), path, contents.state)
 
     @classmethod
     def load(cls, library: Library) -> Catalogue:
-        """Read a library. Raises StoreError when it holds no track."""
+        """Read a library. Raises StoreError when it holds no track.
+
+        Of a large one a copy that opens at once is kept beside the store, `STORE-packed`, until the store changes.
+        """
+        if (packed := _unpacked(library)) is not None:
+            return packed
         contents = library.contents()
         if contents.tracks.empty:
             raise StoreError(
                 f"{library.path}: the library is empty. Fill it with: mirclr index FOLDER --store {library.path}"
             )
-        return cls(contents, library.path)
+        catalogue = cls.of(contents, library.path)
+        if catalogue.state is not None and len(catalogue.tracks) >= PACKED_FROM:
+            fitted = {"centre": catalogue.space.centre, "scale": catalogue.space.scale, "unit": catalogue.unit}
+            packed_arrays = {**packed_table(catalogue.paths), **fitted}
+            write_side_file(_beside(library.path, "-packed"), catalogue.state, packed_arrays, mapped=["unit"])
+        return catalogue
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {path: place for place, path in enumerate(self.paths["path"])}
 
     def row_at(self, path: Path) -> int | None:
         """The row that holds the audio of an indexed path, or None."""
         place = self._place.get(os.fspath(path))
-        return None if place is None else int(self._paths["row"].iloc[place])
+        return None if place is None else int(self.paths["row"].iloc[place])
 
     def row_of_audio(self, audio_id: str) -> int | None:
         """The row of an audio, or None when the library does not hold it."""
@@ -110,7 +132,7 @@ class Catalogue:
 
     def track_at(self, path: Path) -> dict[str, Any]:
         """The table row of an indexed path itself, perhaps a later copy of the audio. KeyError if unknown."""
-        return _plain(self._paths.iloc[self._place[os.fspath(path)]])
+        return _plain(self.paths.iloc[self._place[os.fspath(path)]])
 
     @cached_property
     def descriptors(self) -> dict[str, np.ndarray]:
@@ -131,7 +153,14 @@ class Catalogue:
     @cached_property
     def nearness(self) -> np.ndarray:
         """(U,) float32: how near every row is to its own neighbourhood; `mirclr.library.hubness` uses it."""
-        return nearness(self.unit)
+        if self.state is None or len(self.unit) < PACKED_FROM:
+            return nearness(self.unit)
+        place = _beside(self.path, "-near")
+        kept = read_side_file(place, self.state)
+        if kept is None or kept["near"].shape != (len(self.unit),):
+            kept = {"near": nearness(self.unit)}
+            write_side_file(place, self.state, kept)
+        return kept["near"]
 
     @cached_property
     def hubness(self) -> Hubness:
@@ -160,6 +189,27 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]
     candidates = np.flatnonzero(scores >= kth)
     return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def _beside(store: Path, ending: str) -> Path:
+    return store.with_name(store.name + ending)
+
+
+def _unpacked(library: Library) -> Catalogue | None:
+    """A catalogue from the copy beside the store; None when there is none of this state, or it is not the store's."""
+    state = library.state
+    arrays = None if state is None else read_side_file(_beside(library.path, "-packed"), state)
+    if arrays is None:
+        return None
+    try:
+        paths, space = unpacked_table(arrays), Space(arrays["centre"], arrays["scale"])
+        found = Catalogue(paths, space, arrays["unit"], library.path, state)
+        rows = np.unique(np.linspace(0, len(found.tracks) - 1, COMPARED).astype(int))
+        own = library.vectors_of(found.tracks["audio_id"].iloc[rows].tolist())
+        same = np.allclose(space.unit(own), found.unit[rows], atol=1e-5)
+    except (KeyError, ValueError, IndexError, StoreError):
+        return None
+    return found if same and len(found.unit) == len(found.tracks) else None
 
 
 def _plain(row: pd.Series) -> dict[str, Any]:

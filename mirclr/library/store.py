@@ -20,12 +20,13 @@ import pandas as pd
 
 from mirclr import __version__
 from mirclr.errors import StoreError
-from mirclr.features.extractor import Extractor
+from mirclr.features.extractor import Identity
 from mirclr.features.measures import SIZES, Measures
 from mirclr.library import schema
 from mirclr.library.connection import REMAKE, connect, named
 from mirclr.library.rows import FLOAT, NUMBERS, Binding, Contents, Stamp, blob, cell, texts
 
+SIDE_FILES = ("-packed", "-near")  # computed from the store and kept beside it: `mirclr.library.search` writes them
 READ_ROWS = 4096  # vectors read from SQLite at a time
 
 
@@ -40,7 +41,7 @@ class Library:
         self._db = connection
         self._changed = False  # in this transaction
         # The store may lie in the music folder; SQLite keeps its log and its index of the log beside it.
-        self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm")}
+        self.files = {Path(f"{path.absolute()}{ending}") for ending in ("", "-wal", "-shm", *SIDE_FILES)}
         try:
             self.binding = self._read_binding()
         except BaseException:
@@ -48,7 +49,7 @@ class Library:
             raise
 
     @classmethod
-    def open(cls, path: Path, extractor: Extractor | None = None) -> Library:
+    def open(cls, path: Path, extractor: Identity | None = None) -> Library:
         """An existing store, for reading only.
 
         Raises StoreError when there is none, when it is not a store, damaged, of another version, or bound to another
@@ -63,7 +64,16 @@ class Library:
         return library._checked(extractor)
 
     @classmethod
-    def open_or_create(cls, path: Path, extractor: Extractor, encoder_folder: Path | None = None) -> Library:
+    def open_to_tend(cls, path: Path) -> Library:
+        """An existing store for writing, whatever its encoder. Raises StoreError as `open` does."""
+        cls.open(path).close()
+        with named(path):
+            library = cls(path, connect(path, "rwc"))
+            schema.upgrade(library._db)
+        return library
+
+    @classmethod
+    def open_or_create(cls, path: Path, extractor: Identity, encoder_folder: Path | None = None) -> Library:
         """A store for writing, made and bound to `extractor` when there is none; remembers where the encoder lies.
 
         Raises StoreError as `open` does; nothing is written into a file that is not a store of this encoder.
@@ -99,8 +109,26 @@ class Library:
             tracks = self._tracks()
             ids = tracks["audio_id"].drop_duplicates().tolist()
             row_of = {audio_id: row for row, audio_id in enumerate(ids)}
-            vectors = self._vectors(row_of)
-        return Contents(tracks.assign(row=tracks["audio_id"].map(row_of).astype("int64")), vectors)
+            vectors, state = self._vectors(row_of), self.state
+        return Contents(tracks.assign(row=tracks["audio_id"].map(row_of).astype("int64")), vectors, state)
+
+    @property
+    def state(self) -> str | None:
+        """Another word after every change of an answer; None in a store of an old version."""
+        if self.version <= schema.WITHOUT_MEASURES:
+            return None
+        found: str | None = self.ask("SELECT state FROM meta")[0][0]
+        return found
+
+    def vectors_of(self, ids: Sequence[str]) -> np.ndarray:
+        """`(N, D)` float32 vectors of some audio. Raises StoreError when one is not there."""
+        out = np.empty((len(ids), self.binding.dim), np.float32)
+        for place, audio_id in enumerate(ids):
+            found = self.ask("SELECT vector FROM vectors WHERE audio_id = ?", (audio_id,))
+            if not found or len(found[0][0]) != out.shape[1] * FLOAT.itemsize:
+                raise StoreError(f"{self.path}: no whole vector of audio {audio_id}: damaged. {REMAKE}")
+            out[place] = np.frombuffer(found[0][0], FLOAT)
+        return out
 
     def descriptors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """The measured vectors of some audio: `timbre` (N, 120), `rhythm` (N, 37) and `harmony` (N, 24) float32, a row
@@ -114,7 +142,7 @@ class Library:
 
     def segments(self, audio_id: str) -> tuple[np.ndarray, np.ndarray]:
         """`(S, D)` float32 segment vectors of one audio, `(S,)` starts in seconds. StoreError if unknown."""
-        found = self._all("SELECT vectors, starts FROM segments WHERE audio_id = ?", (audio_id,))
+        found = self.ask("SELECT vectors, starts FROM segments WHERE audio_id = ?", (audio_id,))
         if not found:
             raise StoreError(f"{self.path}: no audio {audio_id} in this store")
         vectors, starts = (np.frombuffer(blob, FLOAT).astype(np.float32) for blob in found[0])
@@ -134,29 +162,29 @@ class Library:
 
     def quarantine(self) -> pd.DataFrame:
         """The contract's quarantine table: `path`, `reason`, `detail`, in path order."""
-        rows = self._all("SELECT path, reason, detail FROM quarantine ORDER BY path")
+        rows = self.ask("SELECT path, reason, detail FROM quarantine ORDER BY path")
         frame = pd.DataFrame(rows, columns=["path", "reason", "detail"], dtype=object)
         frame["path"] = texts(frame["path"])
         return frame
 
     def stamps(self) -> dict[bytes, Stamp]:
         """What is known of every path, missing ones too."""
-        rows = self._all("SELECT path, size, mtime_ns, id, missing FROM tracks")
+        rows = self.ask("SELECT path, size, mtime_ns, id, missing FROM tracks")
         return {path: Stamp(size, mtime_ns, id_, bool(missing)) for path, size, mtime_ns, id_, missing in rows}
 
     def ignored(self) -> dict[bytes, tuple[int, int]]:
         """Size and time of change of the files in which this mirclr found no audio and which claim none."""
-        rows = self._all("SELECT path, size, mtime_ns FROM ignored WHERE judge = ?", (__version__,))
+        rows = self.ask("SELECT path, size, mtime_ns FROM ignored WHERE judge = ?", (__version__,))
         return {path: (size, mtime_ns) for path, size, mtime_ns in rows}
 
     def embedded(self) -> set[str]:
         """The audio ids that have vectors."""
-        return {audio_id for (audio_id,) in self._all("SELECT audio_id FROM vectors")}
+        return {audio_id for (audio_id,) in self.ask("SELECT audio_id FROM vectors")}
 
     def unmeasured(self, recipe: str) -> pd.DataFrame:
         """`path`, `audio_id` and `duration` of a track of each audio that `recipe` has not measured, in path order."""
         known = "SELECT audio_id FROM measures WHERE recipe = ?"
-        rows = self._all(
+        rows = self.ask(
             "SELECT MIN(path), audio_id, duration FROM tracks WHERE missing = 0 AND audio_id NOT IN "
             f"({known}) GROUP BY audio_id ORDER BY MIN(path)",
             (recipe,),
@@ -235,7 +263,8 @@ class Library:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query, for this room's own modules."""
         with named(self.path):
             return self._db.execute(sql, values).fetchall()
 
@@ -246,7 +275,7 @@ class Library:
     def _tracks(self) -> pd.DataFrame:
         query = schema.LIVE_TRACKS if self.version > schema.WITHOUT_MEASURES else schema.LIVE_TRACKS_UNMEASURED
         columns = [*schema.TRACK_COLUMNS, *schema.MEASURE_COLUMNS]
-        frame = pd.DataFrame(self._all(query), columns=columns, dtype=object)
+        frame = pd.DataFrame(self.ask(query), columns=columns, dtype=object)
         frame["path"] = texts(frame["path"])
         frame["key"] = frame["key"].where(frame["key"].notna(), None)
         return frame.astype(NUMBERS)
@@ -286,7 +315,7 @@ class Library:
         name, fingerprint, dim, rate, folder, created = self._db.execute(query).fetchone()
         return Binding(name, fingerprint, dim, rate, None if folder is None else Path(os.fsdecode(folder)), created)
 
-    def _checked(self, extractor: Extractor | None) -> Library:
+    def _checked(self, extractor: Identity | None) -> Library:
         """Itself, if `extractor` (None: any) is the encoder of the store; else closes and raises StoreError."""
         bound = self.binding
         if extractor is None or (extractor.fingerprint, extractor.dim) == (bound.fingerprint, bound.dim):
@@ -308,7 +337,7 @@ class Library:
         self.binding = self._read_binding()
 
 
-def _binding_of(extractor: Extractor, folder: Path | None) -> tuple[Any, ...]:
+def _binding_of(extractor: Identity, folder: Path | None) -> tuple[Any, ...]:
     """The row of `meta` for a new store."""
     place = None if folder is None else os.fsencode(folder.absolute())
     now = datetime.now(UTC).isoformat(timespec="seconds")

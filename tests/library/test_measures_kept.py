@@ -127,4 +127,4 @@ def test_prune_takes_the_measures_of_a_sound_with_it(music_folder: Path, tmp_pat
         with library.batch():
             library.mark_missing([str(music_folder / "a.mp3").encode()])
             library.prune()
-        assert [len(library._all(f"SELECT * FROM {table}")) for table in schema.PER_AUDIO] == [2] * 4
+        assert [len(library.ask(f"SELECT * FROM {table}")) for table in schema.PER_AUDIO] == [2] * 4

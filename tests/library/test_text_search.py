@@ -7,30 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from mirclr.errors import StoreError, UsageError
 from mirclr.features.joint_file import Bound, SavedJoint, save_joint
 from mirclr.features.vector_file import write_vectors
+from mirclr.library.query import Question, answer, words_scores
+from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
 from mirclr.library.text_search import doubts, joint_beside, search, shelf_of_store, shelf_of_vectors, worth
-from mirclr.models.joint import JointSpace
+from tests.support.joint import small_joint
 from tests.support.library import Bands, fill, track_row
 
-PLAN: dict[str, Any] = {
-    "modalities": {"audio": 8},
-    "text": {"buckets": 64, "width": 8},
-    **{"width": 16, "common": 5, "hidden": 12, "dim": 4, "dropout": 0.5},
-}
 ROWS = [track_row(f"/{n}.wav", artist=f"A{n}", title=f"T{n}") for n in range(5)]
 
 
 @pytest.fixture
 def joint() -> SavedJoint:
-    torch.manual_seed(0)
-    space = JointSpace(PLAN)
-    space.fit({"audio": torch.randn(20, 8)}, space.text.bags(["calm piano"]))
-    return SavedJoint(space, Bound("bands", Bands().fingerprint, 8), {}, Path("joint"))
+    return small_joint()
 
 
 @pytest.fixture
@@ -114,3 +107,17 @@ def test_a_damaged_verdict_is_no_verdict(content: str, joint: SavedJoint, tmp_pa
     (tmp_path / "held_out.json").write_text(content)
     with pytest.raises(UsageError, match=r"held_out\.json: cannot be read"):
         worth(joint)
+
+
+def test_a_question_in_words_is_the_same_search_and_a_store_that_changed_is_not_mixed(
+    joint: SavedJoint, vectors: np.ndarray, tmp_path: Path
+) -> None:
+    place = store(tmp_path / "l.db", ROWS, vectors)
+    shelf = shelf_of_store(joint, place)
+    with Library.open(place) as library:
+        catalogue = Catalogue.load(library)
+    words = words_scores(catalogue, shelf, joint, "calm piano")
+    assert answer(catalogue, Question(words=words), 3) == search(shelf, joint, "calm piano", 3)
+    other = shelf_of_store(joint, store(tmp_path / "other.db", ROWS[1:], vectors[1:]))
+    with pytest.raises(StoreError, match="changed while it was read"):
+        words_scores(catalogue, other, joint, "calm piano")

@@ -10,11 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mirclr"
 
-# A recipe does what a command does, figures included, so it stands on plots. The doctor looks into every room without
-# being one: it stands right under the door, and nothing stands on it.
+# A recipe does what a command does, figures included, so it stands on plots, as the server does with its page. The
+# doctor looks into every room without being one: it stands right under the door, and nothing stands on it.
 FLOORS = {
     8: ("cli",),
-    7: ("recipes", "doctor"),
+    7: ("recipes", "doctor", "server"),
     6: ("plots",),
     5: ("library", "evaluation", "training"),
     4: ("datasets", "features"),
@@ -23,7 +23,11 @@ FLOORS = {
     1: ("config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-FACES = {"click": "cli", "rich": "cli", "tqdm": "cli", "matplotlib": "plots", "plotly": "plots", "jinja2": "plots"}
+FACES = {
+    **dict.fromkeys(("click", "rich", "tqdm"), "cli"),
+    **dict.fromkeys(("matplotlib", "plotly", "jinja2"), "plots"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "server"),
+}
 # What floor 3 must not know: files, progress, configuration objects (`nearest`, a function on words, is no object).
 NOT_FOR_TENSORS = {"pathlib", "mirclr.reports"}
 CODE_FROM_DATA = {"eval", "exec", "os.system", "os.popen", "torch.load", "joblib.load"}

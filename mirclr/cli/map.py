@@ -99,15 +99,10 @@ def _given(catalogue: Catalogue, table: Path | None, names: tuple[str, ...]) -> 
 
 def _path(catalogue: Catalogue, playlist: Path | None) -> tuple[tuple[int, ...], list[dict[str, str]]]:
     """The rows of a playlist, and its lines that lead to no track of the library."""
+    from mirclr.library.playlist_match import Finder
     from mirclr.library.playlist_read import read_playlist
 
-    rows: list[int] = []
-    lost: list[dict[str, str]] = []
-    for each in read_playlist(playlist).tracks if playlist else ():
-        row = None if each.path is None else catalogue.row_at(each.path)
-        if row is not None:
-            rows.append(row)
-        else:
-            reason, why = ("stream", "not a file") if each.path is None else ("missing_file", "not indexed")
-            lost.append({"path": each.shown, "reason": reason, "detail": f"in {playlist}: {why}"})
-    return tuple(rows), lost
+    if playlist is None:
+        return (), []
+    found = Finder(catalogue).match(read_playlist(playlist).tracks, str(playlist))
+    return tuple(seed.row for seed in found.tracks if seed.row is not None), found.lost

@@ -7,6 +7,7 @@ ones; zeros leave the space as it is. The store itself is not touched: deleting 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,12 @@ class Taste:
     up: np.ndarray
     fingerprint: str
     about: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Of the numbers that bend; what is kept of a bent space beside the store is known by it."""
+        arrays = b"".join(np.ascontiguousarray(array, np.float32).tobytes() for array in (self.scale, self.down, self.up))
+        return hashlib.blake2b(arrays, digest_size=8).hexdigest()
 
     def bend(self, units: np.ndarray) -> np.ndarray:
         """(N, D) unit rows to (N, D) float32 unit rows; a zero row stays zero."""
@@ -113,6 +120,9 @@ def load_catalogue(library: Library) -> tuple[Catalogue, Taste | None]:
 def bent(catalogue: Catalogue, taste: Taste) -> Catalogue:
     """The same library in the space a taste makes of its own."""
     other = copy.copy(catalogue)
+    for known in ("nearness", "hubness"):  # of the plain space
+        other.__dict__.pop(known, None)
+    other.state = None if catalogue.state is None else f"{catalogue.state} bent by {taste.digest}"
     other.space = BentSpace(catalogue.space.centre, catalogue.space.scale, taste)
     blocks = range(0, len(catalogue.unit), BLOCK)
     other.unit = np.concatenate([taste.bend(catalogue.unit[start : start + BLOCK]) for start in blocks])

@@ -41,7 +41,9 @@ class Taste:
     @property
     def digest(self) -> str:
         """Of the numbers that bend; what is kept of a bent space beside the store is known by it."""
-        arrays = b"".join(np.ascontiguousarray(array, np.float32).tobytes() for array in (self.scale, self.down, self.up))
+        arrays = b"".join(
+            np.ascontiguousarray(array, np.float32).tobytes() for array in (self.scale, self.down, self.up)
+        )
         return hashlib.blake2b(arrays, digest_size=8).hexdigest()
 
     def bend(self, units: np.ndarray) -> np.ndarray:

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.chromium import CHROMIUM, CHROMIUM_MISSING
 
 # Before any library reads them. Two OpenMP threads on two busy cores run several times slower than one.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+
+# No database of failing examples: a failing example is in the test's own output, and runs do not depend on each other.
+settings.register_profile("mirclr", database=None)
+settings.load_profile("mirclr")
 
 MUSIC_VARIABLE = "MIRCLR_TEST_MUSIC"
 MUSIC_MISSING = f"{MUSIC_VARIABLE} is not set: no real music to test with"

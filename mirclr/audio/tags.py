@@ -23,7 +23,7 @@ from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
 # mutagen means to raise only MutagenError; the others are what damaged sizes and counts have made of its parsers.
-_BROKEN = (
+BROKEN = (
     mutagen.MutagenError,
     ValueError,
     LookupError,
@@ -39,7 +39,7 @@ _ID3 = (("TPE1", "TPE2"), ("TALB",), ("TIT2",), ("TCON",), ("TDRC", "TYER", "TDO
 _VORBIS = (("artist", "albumartist"), ("album",), ("title",), ("genre",), ("date", "year"), ("tracknumber",))
 _MP4 = (("\xa9ART", "aART"), ("\xa9alb",), ("\xa9nam",), ("\xa9gen", "gnre"), ("\xa9day",), ("trkn",))
 _ASF = (("Author", "WM/AlbumArtist"), ("WM/AlbumTitle",), ("Title",), ("WM/Genre",), ("WM/Year",), ("WM/TrackNumber",))
-_OGG = {"vorbis": OggVorbis, "opus": OggOpus, "flac": OggFLAC, "speex": OggSpeex}
+OGG_READERS = {"vorbis": OggVorbis, "opus": OggOpus, "flac": OggFLAC, "speex": OggSpeex}
 _READERS: dict[str, tuple[Callable[[str], Any], tuple[tuple[str, ...], ...]]] = {
     "mp3": (ID3, _ID3),
     "aac": (ID3, _ID3),
@@ -68,10 +68,10 @@ def read_tags(path: Path, container: str, codec: str | None = None) -> Tags:
 
     `container` as `sniff` names it, `codec` for Ogg. Reads no audio.
     """
-    reader, keys = (_OGG.get(codec or "", OggVorbis), _VORBIS) if container == "ogg" else _READERS[container]
+    reader, keys = (OGG_READERS.get(codec or "", OggVorbis), _VORBIS) if container == "ogg" else _READERS[container]
     try:
         tags = reader(str(path))
-    except _BROKEN:
+    except BROKEN:
         return Tags()
     values = [_first(tags, names) for names in keys]
     artist, album, title, genre = (_line(value) for value in values[:4])
@@ -85,7 +85,7 @@ def _first(tags: Any, names: Iterable[str]) -> Any:
             value = tags[name]
             value = getattr(value, "genres", None) or getattr(value, "text", value)
             value = value[0] if isinstance(value, (list, tuple)) else value
-        except _BROKEN:
+        except BROKEN:
             continue
         if value is not None and str(value).strip():
             return value

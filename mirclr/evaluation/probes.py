@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,11 +72,27 @@ def choose_penalty(
 
 
 @dataclass(frozen=True)
+class LinearMap:
+    """What a probe has learned: `weights` `(K, D)` on standardised vectors, `bias` `(K,)`. Its outputs are logits of
+    classes (softmax), logits of labels (sigmoid) or predicted values."""
+
+    standardise: Standardiser
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """`(N, D)` vectors to `(N, K)` float64 outputs."""
+        return np.asarray(self.standardise(vectors) @ self.weights.T + self.bias)
+
+
+@dataclass(frozen=True)
 class Path:
-    """`scores[i]` `(M, K)` of new vectors under penalty i, and how many fits stopped before converging."""
+    """`scores[i]` `(M, K)` of new vectors under penalty i, and how many fits stopped before converging; `maps[i]`:
+    what was learned, `(weights (K, R), bias (K,))` on the vectors as the fits saw them."""
 
     scores: list[np.ndarray]
     unconverged: int
+    maps: list[tuple[np.ndarray, np.ndarray]]
 
 
 def fit_path(
@@ -95,14 +112,32 @@ def fit_path(
     """
     standardise = standardise or Standardiser.fitted(vectors)
     x, rotation = _rotated(standardise(vectors))
-    x_new = standardise(new) @ rotation
+    return _fit(task, x, targets, standardise(new) @ rotation, classes, penalties)
+
+
+def fit_map(task: str, vectors: np.ndarray, targets: np.ndarray, *, classes: int, penalty: float) -> LinearMap:
+    """The probe that `fit_path` scores by under `penalty`, to keep: its scores are those of `LinearMap`'s outputs."""
+    standardise = Standardiser.fitted(vectors)
+    x, rotation = _rotated(standardise(vectors))
+    weights, bias = _fit(task, x, targets, x[:0], classes, [penalty]).maps[0]
+    return LinearMap(standardise, weights @ rotation.T, bias)
+
+
+def _fit(
+    task: str, x: np.ndarray, targets: np.ndarray, new: np.ndarray, classes: int, penalties: Sequence[float]
+) -> Path:
+    """`fit_path` on vectors that are standardised and rotated."""
     if task == "regression":
-        return Path(_ridge(x, targets, x_new, penalties), 0)
+        return _ridge(x, targets, new, penalties)
     if task == "multiclass":
-        return _logistic(x, targets, x_new, classes, penalties)
-    labels = [_logistic(x, targets[:, k] > 0.5, x_new, 2, penalties) for k in range(classes)]
-    scores = [np.stack([label.scores[i][:, 1] for label in labels], axis=1) for i in range(len(penalties))]
-    return Path(scores, sum(label.unconverged for label in labels))
+        return _logistic(x, targets, new, classes, penalties)
+    labels = [_logistic(x, targets[:, k] > 0.5, new, 2, penalties) for k in range(classes)]
+    maps, scores = [], []
+    for i in range(len(penalties)):
+        scores.append(np.stack([label.scores[i][:, 1] for label in labels], axis=1))
+        pairs = [label.maps[i] for label in labels]  # a label's logit is how far "yes" is above "no"
+        maps.append((np.stack([w[1] - w[0] for w, _ in pairs]), np.array([b[1] - b[0] for _, b in pairs])))
+    return Path(scores, sum(label.unconverged for label in labels), maps)
 
 
 def _rotated(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,22 +161,37 @@ def _logistic(x: np.ndarray, targets: np.ndarray, new: np.ndarray, classes: int,
     seen = np.unique(targets).astype(int)
     if len(seen) == 1 or x.shape[1] == 0:
         share = np.bincount(targets.astype(int), minlength=classes) / len(targets)
-        return Path([np.tile(share, (len(new), 1)) for _ in penalties], 0)
+        constant = np.zeros((classes, x.shape[1])), np.log(np.maximum(share, _TINY))
+        return Path([np.tile(share, (len(new), 1)) for _ in penalties], 0, [constant for _ in penalties])
     # newton-cg: a half to a third of the time of the default solver on a hundred tracks, and nearer to the solution.
     model = LogisticRegression(solver="newton-cg", tol=1e-5, max_iter=MAX_STEPS, warm_start=True)
-    scores, unconverged = [], 0
+    scores, unconverged, maps = [], 0, []
     for penalty in penalties:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # counted below, and the report says it
             model.set_params(C=1 / penalty).fit(x, targets)
         unconverged += int(model.n_iter_.max() >= MAX_STEPS)
         table = np.zeros((len(new), classes))
-        table[:, seen] = model.predict_proba(new)
+        if len(new):
+            table[:, seen] = model.predict_proba(new)
         scores.append(table)
-    return Path(scores, unconverged)
+        maps.append(_all_classes(model, seen, classes))
+    return Path(scores, unconverged, maps)
 
 
-def _ridge(x: np.ndarray, targets: np.ndarray, new: np.ndarray, penalties: Sequence[float]) -> list[np.ndarray]:
+def _all_classes(model: Any, seen: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and bias of all classes of a logistic regression that met those in `seen`; the others never win.
+
+    Of two classes scikit-learn keeps one row of weights, for the second.
+    """
+    weights, bias = np.zeros((classes, model.coef_.shape[1])), np.full(classes, np.log(_TINY))
+    bias[seen] = 0.0
+    rows = seen[1:] if len(seen) == 2 else seen
+    weights[rows], bias[rows] = model.coef_, model.intercept_
+    return weights, bias
+
+
+def _ridge(x: np.ndarray, targets: np.ndarray, new: np.ndarray, penalties: Sequence[float]) -> Path:
     """Ridge regression with a free intercept: one decomposition serves every penalty.
 
     With x = U S V' centred, the prediction is mean(y) + new V diag(S / (S² + penalty)) U' (y - mean(y)).
@@ -149,7 +199,9 @@ def _ridge(x: np.ndarray, targets: np.ndarray, new: np.ndarray, penalties: Seque
     centre, mean = x.mean(axis=0), targets.mean(axis=0, dtype=np.float64)
     left, strengths, right = np.linalg.svd(x - centre, full_matrices=False)
     seen, wanted = (new - centre) @ right.T, left.T @ (targets - mean)
-    return [mean + seen @ ((strengths / (strengths**2 + p))[:, None] * wanted) for p in penalties]
+    by_axis = [(strengths / (strengths**2 + p))[:, None] * wanted for p in penalties]
+    maps = [(weights, mean - weights @ centre) for weights in ((right.T @ each).T for each in by_axis)]
+    return Path([mean + seen @ each for each in by_axis], 0, maps)
 
 
 def _hits(task: str, truth: np.ndarray, scores: np.ndarray) -> float:

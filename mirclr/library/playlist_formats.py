@@ -78,7 +78,12 @@ def _json_text(data: Any) -> str:
 
 def _jspf(rows: Sequence[Row], story: Sequence[str]) -> str:
     """JSPF version 1, XSPF as JSON: one object `playlist`."""
-    return _json_text({"playlist": {"title": "mirclr", "annotation": "\n".join(story), "track": [*map(_node, rows)]}})
+    return jspf_text({"title": "mirclr", "annotation": "\n".join(story), "track": [*map(_node, rows)]})
+
+
+def jspf_text(playlist: Mapping[str, Any]) -> str:
+    """A playlist, as JSPF describes it, as the text of its file."""
+    return _json_text({"playlist": playlist})
 
 
 def _node(row: Row) -> dict[str, Any]:

@@ -6,6 +6,7 @@ vectors of the store are moments, and a text is about the whole. The space was a
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,50 @@ import numpy as np
 import pandas as pd
 
 from mirclr.errors import StoreError, UsageError
-from mirclr.features.joint_file import Bound, SavedJoint
+from mirclr.features.joint_file import JOINT, Bound, SavedJoint, load_joint
 from mirclr.features.vector_file import read_vectors
 from mirclr.library.search import DIGITS, Hit, best
 from mirclr.library.store import Library
+
+HELD_OUT = "held_out.json"  # what `mirclr align` found out about its joint space
+
+
+def joint_beside(store: Path) -> SavedJoint:
+    """The joint space kept beside a store: `STORE.joint/` for `STORE.db`, else `joint/` in the same folder, if it hears
+    by the store's encoder.
+
+    Raises UsageError, saying how to make one, when there is none; StoreError and CheckpointError on damaged files.
+    """
+    with Library.open(store) as library:
+        bound = library.binding
+    places = [store.with_suffix(".joint"), store.absolute().parent / "joint"]
+    there = [place for place in places if any((f / JOINT.plan).is_file() for f in (place / JOINT.name, place))]
+    for place in there:
+        joint = load_joint(place)
+        if (joint.encoder.fingerprint, joint.encoder.dim) == (bound.fingerprint, bound.dim):
+            return joint
+    other = f" ({there[0]} hears by another encoder than {store})" if there else ""
+    raise UsageError(
+        f"no joint space beside {store}{other}: text finds music once it was aligned with the library's own tags: "
+        f"mirclr align FOLDER --encoder {bound.folder or 'RUN'} -o {places[0]}; or name one with --joint"
+    )
+
+
+def worth(joint: SavedJoint) -> list[str]:
+    """Whether words mean anything in this space, in words: what its held-out tracks said when it was aligned."""
+    file = next((f / HELD_OUT for f in (joint.place.parent, joint.place) if (f / HELD_OUT).is_file()), None)
+    if file is None:
+        return [f"{joint.place}: no {HELD_OUT} beside it, so nobody knows whether its words mean anything in sound"]
+    try:
+        told = json.loads(file.read_bytes())
+        sentences, text = [str(line) for line in told["sentences"]], told["whole"].get("text")
+        better = text is not None and bool(text["better"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file}: cannot be read ({error!r}); delete it or align again") from error
+    luck = (
+        "so take this order for luck: the library has too few tags, or tags that say nothing of sound; more of them, or"
+    )
+    return sentences if better else [*sentences, f"{luck} your own descriptions (mirclr align --texts), may help"]
 
 
 @dataclass(frozen=True)

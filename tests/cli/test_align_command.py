@@ -77,10 +77,17 @@ def test_it_prints_like_similar_and_names_words_it_never_learned(place: Path) ->
     rows = list(csv.DictReader(io.StringIO(done.stdout), delimiter="\t"))
     assert list(rows[0]) == ["rank", "similarity", "artist", "title", "path"]
     assert rows[0]["artist"].startswith("Artist")
-    assert done.stderr.splitlines() == [
+    told = json.loads((place / "joint" / "held_out.json").read_text())
+    luck = [] if told["whole"]["text"]["better"] else ["so take this order for luck"]
+    expected = [
         "for low xyzzy",
-        "in no text it learned from: xyzzy; only their letters place them",
+        *told["sentences"],
+        *luck,
+        "in no text it learned from: xyzzy; only their letters place",
     ]
+    said = done.stderr.splitlines()
+    assert len(said) == len(expected)
+    assert all(line.startswith(beginning) for line, beginning in zip(said, expected, strict=True))
 
 
 def test_a_resumed_run_takes_its_own_settings_and_embeds_nothing_again(place: Path, tmp_path: Path) -> None:

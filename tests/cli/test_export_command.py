@@ -1,4 +1,4 @@
-"""`mirclr export` as typed: what is written, what goes to stdout, what is said."""
+"""`mirclr export onnx` as typed: what is written, what goes to stdout, what is said."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def export(*words: object) -> Result:
-    return CliRunner().invoke(main, ["export", *(str(word) for word in words)])
+    return CliRunner().invoke(main, ["export", "onnx", *(str(word) for word in words)])
 
 
 def test_a_run_becomes_a_file_that_another_program_reads(run: Path, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from mirclr.errors import StoreError, UsageError
-from mirclr.features.joint_file import SavedJoint
+from mirclr.features.joint_file import Bound, SavedJoint, save_joint
 from mirclr.features.vector_file import write_vectors
 from mirclr.library.query import Question, answer, words_scores
 from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
-from mirclr.library.text_search import doubts, search, shelf_of_store, shelf_of_vectors
+from mirclr.library.text_search import doubts, joint_beside, search, shelf_of_store, shelf_of_vectors, worth
 from tests.support.joint import small_joint
 from tests.support.library import Bands, fill, track_row
 
@@ -82,6 +82,31 @@ def test_a_store_of_another_encoder_is_refused_naming_both(
 def test_words_it_never_learned_are_named(joint: SavedJoint) -> None:
     assert doubts(joint, "Calm PIANO") == []
     assert doubts(joint, "calm xyzzy") == ["in no text it learned from: xyzzy; only their letters place them"]
+
+
+def test_a_joint_space_lies_beside_its_store_and_only_of_its_encoder(
+    joint: SavedJoint, vectors: np.ndarray, tmp_path: Path
+) -> None:
+    made = store(tmp_path / "l.db", ROWS, vectors)
+    with pytest.raises(UsageError, match=r"no joint space beside .*l\.db: .* -o .*l\.joint"):
+        joint_beside(made)
+    other = Bound("other", "f" * 32, 8)
+    save_joint(tmp_path / "l.joint" / "joint", joint.space, other, {})
+    with pytest.raises(UsageError, match="hears by another encoder than"):
+        joint_beside(made)
+    save_joint(tmp_path / "joint", joint.space, joint.encoder, {})
+    assert joint_beside(made).place == tmp_path / "joint"
+    save_joint(tmp_path / "l.joint" / "joint", joint.space, joint.encoder, {})
+    assert joint_beside(made).place == tmp_path / "l.joint" / "joint"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"sentences": []}', '{"sentences": 1, "whole": {}}'])
+def test_a_damaged_verdict_is_no_verdict(content: str, joint: SavedJoint, tmp_path: Path) -> None:
+    joint.place = tmp_path / "joint"
+    assert "nobody knows" in worth(joint)[0]
+    (tmp_path / "held_out.json").write_text(content)
+    with pytest.raises(UsageError, match=r"held_out\.json: cannot be read"):
+        worth(joint)
 
 
 def test_a_question_in_words_is_the_same_search_and_a_store_that_changed_is_not_mixed(

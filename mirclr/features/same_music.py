@@ -99,7 +99,9 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
     shorter = min(n, m)
     wide = end - begin >= max(1, min(shorter, max(least_share * shorter, LEAST_S * RATE / HOP)))
     lags, begin, end = lags[wide], begin[wide], end[wide]
-    one, other = (np.pad(np.cumsum(np.square(bands).sum(axis=0, dtype=np.float64)), (1, 0)) for bands in (first, second))
+    one, other = (
+        np.pad(np.cumsum(np.square(bands).sum(axis=0, dtype=np.float64)), (1, 0)) for bands in (first, second)
+    )
     scale = np.sqrt((one[end] - one[begin]) * (other[end - lags] - other[begin - lags]))
     heights = np.divide(products[lags], scale, out=np.zeros(len(lags)), where=scale > 1e-3 * n)
     top = int(heights.argmax())
@@ -172,9 +174,14 @@ def _transpositions(first: np.ndarray, second: np.ndarray) -> list[int]:
 
 
 def _states(chroma: np.ndarray) -> np.ndarray:
-    """`(12, N)` to `(N - 4, 60)`: each frame of length one, stacked with the next four."""
-    length = np.linalg.norm(chroma, axis=0)
-    unit = np.divide(chroma, length, out=np.zeros_like(chroma), where=length > 0)
+    """`(12, N)` to `(N - 4, 60)`: each frame less its mean and of length one, stacked with the next four.
+
+    Less its mean, for drums sound in every pitch class: the only known pair in another key, tempo and instrumentation
+    rose from 0.60 to 0.73 by it, unrelated pairs from 0.25 to 0.30.
+    """
+    about = chroma - chroma.mean(axis=0)
+    length = np.linalg.norm(about, axis=0)
+    unit = np.divide(about, length, out=np.zeros_like(about), where=length > 1e-6)
     return np.lib.stride_tricks.sliding_window_view(unit, STACKED, axis=1).transpose(1, 0, 2).reshape(-1, 12 * STACKED)
 
 

@@ -1,11 +1,11 @@
 """Two sounds compared in time: one recording, one piece played anew, or neither.
 
 - *One recording*: how the balance of neighbouring mel bands moves about its own mean of a second, which no gain or
-  equaliser and hardly a codec changes, correlates at one lag (the differences are those of Haitsma and Kalker, "A highly
-  robust audio fingerprinting system", ISMIR 2002; correlation in place of bits forgives more). Levels of bands would
-  not do: two slow pieces in which one note falls a second correlate to 0.74, their balances to 0.2.
-- *One piece*: the longest stretch in which the chroma of both go through the same states, gaps allowed, at any tempo and
-  key: the Qmax of their cross recurrence plot at the optimal transposition (Serra, Serra and Andrzejak, "Cross
+  equaliser and hardly a codec changes, correlates at one lag (the differences are those of Haitsma and Kalker, "A
+  highly robust audio fingerprinting system", ISMIR 2002; correlation in place of bits forgives more). Levels of bands
+  would not do: two slow pieces in which a note falls now and then correlate to 0.74, their balances to 0.2.
+- *One piece*: the longest stretch in which the chroma of both go through the same states, gaps allowed, at any tempo
+  and key: the Qmax of their cross recurrence plot at the optimal transposition (Serra, Serra and Andrzejak, "Cross
   recurrence quantification for cover song identification", New Journal of Physics 11, 2009). Divided by the length of
   the shorter one, it is a share of it: chance falls with length, likeness does not.
 
@@ -109,8 +109,8 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
 
 
 def recurrence(first: np.ndarray, second: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s); by how many semitones the second
-    is higher; and the path `(P, 2)` of their frames. (0, 0, no path) where one is too short to say."""
+    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s); by how many semitones
+    the second is higher; and the path `(P, 2)` of their frames. (0, 0, no path) where one is too short to say."""
     import librosa
 
     if min(first.shape[1], second.shape[1]) < 2 * STACKED:
@@ -160,7 +160,7 @@ def _tuning(magnitude: np.ndarray) -> float:
     import librosa
 
     pitches, heights = librosa.piptrack(S=magnitude, sr=RATE, n_fft=CHROMA_WINDOW)
-    pitched = pitches > 0
+    pitched = np.asarray(pitches > 0)
     if not pitched.any():
         return 0.0
     return float(librosa.pitch_tuning(pitches[pitched & (heights >= np.median(heights[pitched]))]))

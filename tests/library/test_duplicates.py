@@ -42,7 +42,7 @@ def play(path: Path, artist: str = "A", seed: int = 1, cut: int = 0, style: str 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of the tracks that summaries propose: `near` is 03 cut, `remix` is 07 by others, the rest is not related."""
+    """Files of the tracks that summaries propose: `near` is 03 cut, `remix` 07 by others, the rest is not related."""
     folder = tmp_path_factory.mktemp("music")
     for name, how in {
         "03": {"seed": 3},

@@ -109,8 +109,8 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
 
 
 def recurrence(first: np.ndarray, second: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s); by how many semitones
-    the second is higher; and the path `(P, 2)` of their frames. (0, 0, no path) where one is too short to say."""
+    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s), by how many
+    semitones the second is higher, and the path `(P, 2)` of their frames; 0, 0 and none where one is too short."""
     import librosa
 
     if min(first.shape[1], second.shape[1]) < 2 * STACKED:
@@ -160,7 +160,7 @@ def _tuning(magnitude: np.ndarray) -> float:
     import librosa
 
     pitches, heights = librosa.piptrack(S=magnitude, sr=RATE, n_fft=CHROMA_WINDOW)
-    pitched = np.asarray(pitches > 0)
+    pitched = pitches > 0
     if not pitched.any():
         return 0.0
     return float(librosa.pitch_tuning(pitches[pitched & (heights >= np.median(heights[pitched]))]))
@@ -203,8 +203,8 @@ def _at_its_pace(first: np.ndarray, second: np.ndarray, path: np.ndarray, found:
     length = min(round(EXCERPT_S * RATE / HOP), second.shape[1])
     middle = round(path[:, 1].mean() * CHROMA_FRAMES * CHROMA_HOP / HOP)
     begin = int(np.clip(middle - length // 2, 0, second.shape[1] - length))
-    paces = slope * (1 + PACES)
-    for pace in paces[(paces > 0.5) & (paces < 2)].tolist():  # beyond, the path stands still in one of the two
+    paces = (slope * (1 + turn) for turn in PACES.tolist())
+    for pace in (pace for pace in paces if 0.5 < pace < 2):  # beyond, the path stands still in one of the two
         part = _resampled(second[:, begin : begin + length], pace)
         height, lag = correlation(first, part, least_share=0.9)
         if height > found.recording:

@@ -193,7 +193,7 @@ def _recurrent(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     apart = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
     near = apart <= np.quantile(apart, NEIGHBOURS, axis=1, keepdims=True)
     near &= apart <= np.quantile(apart, NEIGHBOURS, axis=0, keepdims=True)
-    near &= first.any(axis=1)[:, None] & second.any(axis=1)
+    near &= np.asarray(first.any(axis=1))[:, None] & second.any(axis=1)
     return np.ascontiguousarray(near, np.float32)  # one layout: librosa compiles for each
 
 

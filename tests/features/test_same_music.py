@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mirclr.audio.decode import decode
 from mirclr.audio.synth import Song, render
 from mirclr.features.same_music import HOP, RATE, SAME_PIECE, SAME_RECORDING, compare, correlation, hear, recurrence
 from mirclr.seeds import generator
@@ -110,3 +112,18 @@ def test_a_path_tells_what_was_skipped_and_no_chroma_is_too_short() -> None:
     assert semitones == 3
     assert {tuple(path[0]), tuple(path[-1])} == {(0, 0), (115, 105)}
     assert recurrence(chroma, chroma[:, :9])[0] == 0
+
+
+@pytest.mark.music
+def test_real_pairs_that_summaries_cannot_tell_apart_are_told(music: Path) -> None:
+    """Two albums with one recording, two remixes of one piece, and two rock songs whose summaries are as alike."""
+    matches = {
+        pair: compare(*(hear(decode(music / "emotify_a" / f"{name}.mp3", RATE)) for name in pair.split()))
+        for pair in ("rock/63 rock/66", "electronic/28 electronic/30", "rock/62 rock/9")
+    }
+    one, remixes, others = matches.values()
+    assert one.recording > SAME_RECORDING
+    assert remixes.recording < SAME_RECORDING
+    assert remixes.piece > SAME_PIECE
+    assert others.recording < SAME_RECORDING
+    assert others.piece < SAME_PIECE

@@ -55,7 +55,8 @@ _FURTHER = """
 KNOWN = frozenset((*ID3.values(), *MP4.values(), *ASF.values(), *_FURTHER.split()))
 _OTHERWISE: Mapping[str, str] = {
     "publisher": "label", "organization": "label", "key": "initialkey", "beatsperminute": "bpm", "year": "date",
-    "track": "tracknumber", "disc": "discnumber", "mixartist": "remixer", "contentgroup": "grouping", "contentgroupdescription": "grouping",
+    "track": "tracknumber", "disc": "discnumber", "mixartist": "remixer", "contentgroup": "grouping",
+    "contentgroupdescription": "grouping",
     "itunescompilation": "compilation", "catalog": "catalognumber", "musicbrainzalbumstatus": "releasestatus",
     "musicbrainzalbumtype": "releasetype", "musicbrainzalbumreleasecountry": "releasecountry",
 }  # fmt: skip

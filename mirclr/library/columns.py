@@ -62,7 +62,7 @@ class Tags(Protocol):
         """All values of one tag; none where no row has it."""
 
     def names(self) -> Sequence[str]:
-        """What tags there are, the commonest first."""
+        """What tags there may be, those with the most values first."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,13 +120,14 @@ LIVE_TRACKS = (
 )
 LIVE_TRACKS_UNMEASURED = f"SELECT {_NAMES}, NULL, NULL, NULL FROM tracks WHERE missing = 0 ORDER BY path"
 PER_AUDIO = ("vectors", "segments", "measures", "descriptors")
-STALE_TAG_FILES = "DELETE FROM tag_files WHERE id NOT IN (SELECT id FROM tracks)"
-STALE_TAGS = "DELETE FROM tags WHERE file NOT IN (SELECT number FROM tag_files)"
+# Contents that no track has any more; and what is left of a file that was read again.
+STALE_TAG_FILES = "id NOT IN (SELECT id FROM tracks)"
+ORPHANED_TAGS = "DELETE FROM tags WHERE file NOT IN (SELECT number FROM tag_files)"
 PRUNE = (
     "DELETE FROM tracks WHERE missing = 1",
     *(f"DELETE FROM {table} WHERE audio_id NOT IN (SELECT audio_id FROM tracks)" for table in PER_AUDIO),
-    STALE_TAG_FILES,
-    STALE_TAGS,
+    f"DELETE FROM tag_files WHERE {STALE_TAG_FILES}",
+    ORPHANED_TAGS,
 )
 
 

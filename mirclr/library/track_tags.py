@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from heapq import nsmallest
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from mirclr.audio.further_tags import READER, FurtherTags, bounded, further_tags_of
 from mirclr.audio.processes import Lost, cores, in_processes
@@ -26,11 +28,11 @@ from mirclr.reports import Progress, Work
 
 BATCH = 256  # files between two transactions
 COMMONEST = 3  # values shown of a tag
-_LIVE = "SELECT number, COUNT(*) AS copies FROM tag_files JOIN tracks USING (id) WHERE missing = 0 GROUP BY number"
+_NOT_LIVE = "SELECT number FROM tag_files WHERE id NOT IN (SELECT id FROM tracks WHERE missing = 0)"
 
 
 class TrackTags:
-    """The tags of a catalogue's rows; the store is opened once for each tag that is asked for."""
+    """The tags of a catalogue's rows; each is read from the store when it is first asked for."""
 
     def __init__(self, store: Path, ids: Sequence[str]) -> None:
         """`ids`: the `id` of the track table, a row each."""
@@ -40,44 +42,53 @@ class TrackTags:
     def column(self, name: str) -> TagColumn:
         """All values of one tag. Raises StoreError where the tags of no track were read, or the store is gone."""
         if name not in self._columns:
-            if self._unread == len(self._ids):
-                raise StoreError(
-                    f"{self._store}: the tags of its files were not read yet (an older mirclr wrote it); read them, "
-                    f"without hearing the music again: mirclr index FOLDER --store {self._store}"
-                )
-            query = "SELECT id, value FROM tags JOIN tag_files ON number = file WHERE name = ?"
+            if self.unread == len(self._ids):
+                raise _never_read(self._store)
             with Library.open(self._store) as library:
-                found = pd.DataFrame(library.ask(query, (name,)), columns=["id", "text"], dtype=object)
-            joined = self._rows.merge(found, on="id")
-            self._columns[name] = TagColumn(len(self._ids), joined["row"].to_numpy(), joined["text"].to_numpy())
+                found = library.ask("SELECT file, value FROM tags WHERE name = ?", (name,))
+            files, texts = np.array([file for file, _ in found], np.int64), [text for _, text in found]
+            places, rows = self._rows
+            first, last = (np.searchsorted(places, files, side) for side in ("left", "right"))
+            # Of a file none of the rows is, one is, or (two decoders heard it differently) several are.
+            value = np.repeat(np.arange(len(files)), last - first)
+            offset = np.arange(len(value)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+            self._columns[name] = TagColumn(
+                len(self._ids), rows[first[value] + offset], np.array(texts, dtype=object)[value]
+            )
         return self._columns[name]
 
     def names(self) -> list[str]:
-        """What tags there are, the commonest first."""
+        """What tags there are, those with the most values first; perhaps some of tracks that are gone."""
         with Library.open(self._store) as library:
-            return [name for name, _ in _names(library)]
+            found = library.ask("SELECT name FROM tags GROUP BY name ORDER BY COUNT(*) DESC, name")
+        return [str(name) for (name,) in found]
 
     @property
     def unread(self) -> int:
         """Of how many rows the tags were not read yet."""
-        return self._unread
+        return len(self._ids) - len(self._rows[1])
 
     @cached_property
-    def _unread(self) -> int:
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The number of the file and the row of every row whose tags were read, by number."""
         with Library.open(self._store) as library:
-            if library.version <= schema.WITHOUT_TAGS:
-                return len(self._ids)
-            read = {id_ for (id_,) in library.ask("SELECT id FROM tag_files")}
-        return sum(id_ not in read for id_ in self._ids)
+            found = () if library.version <= schema.WITHOUT_TAGS else library.ask("SELECT id, number FROM tag_files")
+        number_of = dict(found)
+        numbers = np.array([number_of.get(id_, 0) for id_ in self._ids], np.int64)
+        rows = np.argsort(numbers, kind="stable")[int((numbers == 0).sum()) :]
+        return numbers[rows], rows
 
-    @cached_property
-    def _rows(self) -> pd.DataFrame:
-        return pd.DataFrame({"id": pd.Series(self._ids, dtype=object), "row": np.arange(len(self._ids))})
+
+def _never_read(store: Path) -> StoreError:
+    return StoreError(
+        f"{store}: the tags of its files were not read yet (an older mirclr wrote it). This reads them without hearing "
+        f"the music again: mirclr index FOLDER --store {store}"
+    )
 
 
 class TagCount(NamedTuple):
-    """A tag of a store: how many tracks have it, how many different values there are, and the commonest, with the
-    number of tracks of each."""
+    """A tag of a store: how many tracks have it (files of the same bytes are one), how many different values there
+    are, and the commonest, each with its tracks."""
 
     name: str
     tracks: int
@@ -88,20 +99,16 @@ class TagCount(NamedTuple):
 def count_tags(library: Library) -> list[TagCount]:
     """What tags the live tracks of a store have, the commonest first. Raises StoreError where none was ever read."""
     if library.version <= schema.WITHOUT_TAGS:
-        raise StoreError(
-            f"{library.path}: an older mirclr wrote it and read few tags; read all, without hearing the music again: "
-            f"mirclr index FOLDER --store {library.path}"
-        )
-    values: dict[str, list[tuple[int, str]]] = {}
-    query = f"SELECT name, value, SUM(copies) FROM tags JOIN ({_LIVE}) ON number = file GROUP BY name, value"
-    for name, value, tracks in library.ask(query):
-        values.setdefault(name, []).append((-tracks, value))
-    return [
-        TagCount(
-            name, tracks, len(values[name]), [(value, -minus) for minus, value in sorted(values[name])[:COMMONEST]]
-        )
-        for name, tracks in _names(library)
-    ]
+        raise _never_read(library.path)
+    live = f"FROM tags WHERE file NOT IN ({_NOT_LIVE})"
+    tracks = dict(library.ask(f"SELECT name, COUNT(DISTINCT file) {live} GROUP BY name"))
+    values = library.ask(f"SELECT name, value, COUNT(*) {live} GROUP BY name, value ORDER BY name")
+    found = []
+    for name, group in groupby(values, key=itemgetter(0)):
+        counts = [(-count, value) for _, value, count in group]
+        commonest = [(value, -minus) for minus, value in nsmallest(COMMONEST, counts)]
+        found.append(TagCount(name, tracks[name], len(counts), commonest))
+    return sorted(found, key=lambda tag: (-tag.tracks, tag.name))
 
 
 def unread_tracks(library: Library) -> int:
@@ -122,18 +129,17 @@ def put_tags(library: Library, id_: str, tags: Mapping[str, Sequence[str]], read
 
 def drop_stale_tags(library: Library) -> None:
     """Delete the tags of contents that no track has any more; inside a batch. No answer changes by it."""
-    library.ask(schema.STALE_TAG_FILES)
-    if library.ask("SELECT changes()")[0][
-        0
-    ]:  # all of the tags are looked through only where there is something to find
-        library.ask(schema.STALE_TAGS)
+    stale = f"SELECT number FROM tag_files WHERE {schema.STALE_TAG_FILES}"
+    if library.ask(f"SELECT EXISTS ({stale})")[0][0]:  # or else the tags need not be looked through
+        library.ask(f"DELETE FROM tags WHERE file IN ({stale})")
+        library.ask(f"DELETE FROM tag_files WHERE {schema.STALE_TAG_FILES}")
 
 
 def every_tag(library: Library) -> dict[str, tuple[int, FurtherTags]]:
     """Of every live file whose tags were read, by its hash: which reader it was, and the tags."""
     if library.version <= schema.WITHOUT_TAGS:
         return {}
-    live = f"SELECT id, number, reader FROM tag_files WHERE number IN (SELECT number FROM ({_LIVE}))"
+    live = f"SELECT id, number, reader FROM tag_files WHERE number NOT IN ({_NOT_LIVE})"
     out, file_of = {}, {}
     for id_, number, reader in library.ask(live):
         out[id_] = reader, (tags := FurtherTags())
@@ -178,19 +184,10 @@ def read_missing_tags(
                 for each in held:
                     put_tags(library, *each)
                 if done == len(todo):
-                    library.ask(schema.STALE_TAGS)  # what an older reader had read of them
+                    library.ask(schema.ORPHANED_TAGS)  # what an older reader had read of them
             held.clear()
         yield Progress("tags", done, len(todo), path.name)
     return bad
-
-
-def _names(library: Library) -> list[tuple[str, int]]:
-    """Every tag with the number of live tracks that have it, the commonest first."""
-    query = (
-        f"SELECT name, SUM(copies) AS tracks FROM (SELECT DISTINCT name, file FROM tags) JOIN ({_LIVE}) "
-        "ON number = file GROUP BY name ORDER BY tracks DESC, name"
-    )
-    return [(str(name), int(tracks)) for name, tracks in library.ask(query)]
 
 
 def _stamp(path: Path) -> list[int] | None:

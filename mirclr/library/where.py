@@ -275,7 +275,7 @@ def _meets(name: str, tests: Sequence[tuple[str, Test]], turned: bool) -> Mask:
 def _near(name: str, tags: Tags | None) -> str:
     """The tags there are that are written most like `name`, or else the commonest."""
     names = [] if tags is None else list(tags.names())
-    close = difflib.get_close_matches(name, names, n=3)
+    close = [near for near in difflib.get_close_matches(name, names) if tags and len(tags.column(near).rows)]
     shown = ", ".join(TAG + each for each in close or names[:SHOWN])
     more = "; mirclr library tags lists them all" if len(names) > SHOWN else ""
     return f" Did you mean {shown}?" if close else f" There are {shown}{more}" if names else ""

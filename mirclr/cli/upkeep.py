@@ -39,7 +39,11 @@ def stats(*, store: Path, as_json: bool) -> int:
 @face.json_option
 @face.command
 def tags(*, store: Path, as_json: bool) -> int:
-    """Which tags the files have, for --where "tag.NAME = ...": on how many tracks, and the commonest values."""
+    """Which tags there are to filter by.
+
+    What the files of the library say, whatever their format, for `--where "tag.NAME = ..."`: on how many tracks (files
+    of the same bytes are one), how many different values, and the commonest.
+    """
     from mirclr.library.store import Library
     from mirclr.library.track_tags import count_tags, unread_tracks
 

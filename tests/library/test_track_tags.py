@@ -24,7 +24,7 @@ from mirclr.library.index import IndexResult, index_folder
 from mirclr.library.reencode import reencode
 from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
-from mirclr.library.track_tags import count_tags, every_tag, put_tags, unread_tracks
+from mirclr.library.track_tags import count_tags, drop_stale_tags, every_tag, put_tags, unread_tracks
 from mirclr.library.upkeep import purge, vacuum
 from mirclr.library.where import Where
 from mirclr.reports import finish
@@ -142,6 +142,19 @@ def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
     assert said(store, "label") == {"b": ["ECM"]}
 
 
+def test_what_a_killed_run_left_is_never_given_to_another_file(tmp_path: Path) -> None:
+    store, id_ = tmp_path / "a.db", track_row("/b")["id"]
+    with Library.open_or_create(store, Bands()) as library:
+        fill(library, [track_row("/b")], np.eye(8)[:1])
+        for reader in (0, 1):
+            with library.batch():
+                put_tags(library, "gone", {"mood": [f"of {reader}"]}, reader)  # the first ones are nobody's now
+        with library.batch():
+            drop_stale_tags(library)
+            put_tags(library, id_, {"mood": ["calm"]})
+    assert said(store, "mood") == {"b": ["calm"]}
+
+
 @pytest.mark.parametrize("old", [as_version_1, as_version_2])
 def test_an_old_store_says_what_it_needs_and_is_filled_without_hearing(
     old: Callable[[Path, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -218,12 +231,13 @@ def test_only_the_folders_of_the_run_are_read(tmp_path: Path) -> None:
     for folder in (one, two):
         folder.mkdir()
         tag_flac(write_format(folder / f"{folder.name}.flac", "lossless.flac", 1, seed=ord(folder.name[0])), mood=["x"])
-        write_format(folder / "bare.flac", "lossless.flac", 1, seed=9)
+        write_format(folder / "bare.flac", "lossless.flac", 1, seed=ord(folder.name[1]))
     run(tmp_path / "new.db", tmp_path / "music")
     as_version_2(tmp_path / "new.db", store)
     run(store, one)
     assert met(store, "tag.mood = 'x'") == ["one.flac"]
-    run(store, two)
+    (two / "bare.flac").unlink()
+    assert run(store, two).quarantine == []  # what is gone is not looked for
     assert met(store, "tag.mood = 'x'") == ["one.flac", "two.flac"]
 
 

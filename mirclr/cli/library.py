@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mirclr.library.outside import Outside
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
+    from mirclr.library.store import Library
     from mirclr.library.where import Where
 
 COLUMNS = ["rank", "similarity", "artist", "title", "path"]
@@ -159,13 +160,19 @@ class Ear:
 def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
     """The library in memory, in its owner's taste where one is kept, and an ear for files outside it."""
     from mirclr.library.store import Library
-    from mirclr.library.taste import load_catalogue, place_of
 
     with Library.open(store) as library:
-        (catalogue, taste), ear = load_catalogue(library), Ear(store, encoder, library.binding)
+        return heard_by_owner(library), Ear(store, encoder, library.binding)
+
+
+def heard_by_owner(library: Library) -> Catalogue:
+    """The library in memory, in its owner's taste where one is kept, which is said."""
+    from mirclr.library.taste import load_catalogue, place_of
+
+    catalogue, taste = load_catalogue(library)
     if taste is not None:
-        face.say(f"by the taste in {printable(place_of(store))} (mirclr adapt --forget takes it back)")
-    return catalogue, ear
+        face.say(f"by the taste in {printable(place_of(library.path))} (mirclr adapt --forget takes it back)")
+    return catalogue
 
 
 def filtered(catalogue: Catalogue, where: Where) -> np.ndarray:

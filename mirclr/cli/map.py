@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.library import store_option
+from mirclr.cli.library import heard_by_owner, store_option
 
 if TYPE_CHECKING:
     from mirclr.library.search import Catalogue
@@ -52,7 +52,6 @@ def map_library(
     from dataclasses import replace
 
     from mirclr.files import write_atomic
-    from mirclr.library.search import Catalogue
     from mirclr.library.store import Library
     from mirclr.plots.map_data import lay_out
     from mirclr.plots.map_page import map_page
@@ -60,7 +59,7 @@ def map_library(
 
     _check(output, table, names)
     with Library.open(store) as library:
-        catalogue = Catalogue.load(library)
+        catalogue = heard_by_owner(library)
     given = _given(catalogue, table, names)
     path, lost = _path(catalogue, playlist)
     laid = face.show_work(lay_out(catalogue, store.name, wanted, seed, given))

@@ -148,16 +148,8 @@ def _tracks(
 ) -> list[dict[str, Any]]:
     from mirclr.library.query import answer
 
-    hits = answer(catalogue, question, count, mask=mask, near=_near(catalogue, correct))
+    hits = answer(catalogue, question, count, mask=mask, near=catalogue.correction(correct))
     return [_row(catalogue, rank, hit.row, hit.similarity) for rank, hit in enumerate(hits, 1)]
-
-
-def _near(catalogue: Catalogue, correct: bool | None) -> np.ndarray | None:
-    from mirclr.library.hubness import HUBBY
-
-    if correct is None:
-        correct = catalogue.hubness.skewness >= HUBBY
-    return catalogue.nearness if correct else None
 
 
 def _moments(catalogue: Catalogue, question: Question, count: int, mask: np.ndarray | None) -> list[dict[str, Any]]:

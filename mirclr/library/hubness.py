@@ -26,7 +26,7 @@ BLOCK = 4096
 
 def nearness(unit: np.ndarray) -> np.ndarray:
     """(U,) float32: mean cosine of each of (U, D) unit rows to its `K` nearest others in the draw; 0 for a lone row."""
-    drawn = _draw(len(unit))
+    drawn = fixed_draw(len(unit))
     others, k = unit[drawn], min(K, len(drawn) - 1)
     out = np.zeros(len(unit), np.float32)
     if k < 1:
@@ -59,7 +59,7 @@ class Hubness:
 
 def hubness(unit: np.ndarray, correct: bool = False) -> Hubness:
     """How hubby (U, D) unit rows are, with or without the correction; of more than `SAMPLE` rows those drawn."""
-    rows = unit[_draw(len(unit))]
+    rows = unit[fixed_draw(len(unit))]
     k = min(K, len(rows) - 1)
     if k < 1:
         return Hubness(len(rows), 0.0, 0, 0.0)
@@ -72,7 +72,7 @@ def hubness(unit: np.ndarray, correct: bool = False) -> Hubness:
     return Hubness(len(rows), _skewness(counts), int(counts.max()), float((counts == 0).mean()))
 
 
-def _draw(count: int) -> np.ndarray:
+def fixed_draw(count: int) -> np.ndarray:
     """All of `count` rows, or `SAMPLE` of them, always the same, in order."""
     if count <= SAMPLE:
         return np.arange(count)

@@ -17,19 +17,21 @@ import numpy as np
 
 from mirclr.config import nearest as closest
 from mirclr.errors import UsageError
+from mirclr.library.hubness import corrected
 from mirclr.library.names import label, song_key
 from mirclr.library.playlist_rules import USUAL_MINUTES, Pool, Rules, broken_runs, needed_cap
 from mirclr.library.playlist_shapes import Making, by_slots, nearest, walk
 from mirclr.library.playlist_targets import Arc, arc, journey, way
+from mirclr.library.recordings import Moments, Recordings
 from mirclr.library.search import Catalogue, best
 from mirclr.library.store import Library
-from mirclr.library.transitions import Moments, Transitions, Weights
+from mirclr.library.transitions import Transitions, Weights
 from mirclr.seeds import generator
 
 Kind = Literal["nearest", "journey", "walk", "arc"]
 POOL = 4096  # tracks a list is chosen from at first
 STATIONS = 9  # points of a journey around which its pool lies
-PLAYED = 2.0  # what having been played costs: as much as the opposite sound, so every other track comes first
+PLAYED = 3.0  # what having been played costs: more than any sound can gain, so every other track comes first
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def make_playlist(
 ) -> Playlist:
     """The playlist that follows from `seeds` under `rules`.
 
-    Never twice: the same audio, or the same artist and title (versions count as one), seeds included. Raises
+    Never twice: the same audio, the same artist and title (versions count as one), or what sounds like one recording or
+    piece (`mirclr.library.recordings`), seeds included. Raises
     UsageError without a seed, with more seeds and musts than the list is long, or when a shape cannot be made.
     """
     rules, shape, choice = rules or Rules(), shape or Shape(), choice or Choice()
@@ -123,7 +126,8 @@ def make_playlist(
         raise UsageError("a journey leads from one track to another: give two seeds or more")
     query = np.mean([seed.unit for seed in kept], axis=0)
     with moments_of(catalogue) as moments:
-        made = _Maker(catalogue, kept, musts, rules, shape, choice, query, moments).make()
+        known = Recordings(catalogue, moments)
+        made = _Maker(catalogue, kept, musts, rules, shape, choice, query, moments, known).make()
     notes += [note for note in again if note not in notes]
     return _told(catalogue, made, query, len(kept), rules, [*notes, *made.notes])
 
@@ -182,6 +186,7 @@ class _Maker:
     choice: Choice
     query: np.ndarray
     moments: Moments
+    recordings: Recordings
 
     def make(self) -> _Made:
         """The list, from as large a pool as it takes."""
@@ -208,7 +213,10 @@ class _Maker:
         asked = self.query[None]
         if self.shape.kind == "journey":  # what lies near any point of its way
             asked = way(np.stack([seed.unit for seed in self.seeds]), np.linspace(0, 1, STATIONS))
-        scores = np.max([self.catalogue.similarities(point) for point in asked], axis=0) - handicap
+        scores = np.max([self.catalogue.similarities(point) for point in asked], axis=0)
+        if (hubs := self.catalogue.correction()) is not None:
+            scores = corrected(scores, hubs) / 2
+        scores = scores - handicap
         return best(np.where(rows, scores, -np.inf), int(rows.sum())), handicap
 
     def _usual(self, rows: np.ndarray) -> float:
@@ -225,7 +233,7 @@ class _Maker:
 
     def _from_pool(self, rows: np.ndarray, handicap: np.ndarray, cap: int) -> tuple[Making, list[int]]:
         given = [*self.seeds, *self.musts]
-        pool = Pool(self.catalogue, given, rows)
+        pool = Pool(self.catalogue, given, rows, self.recordings)
         transitions = Transitions(pool, self.shape.weights, self.moments)
         first = 0 if self.rules.include_seeds else len(self.seeds)
         own = np.concatenate([np.zeros(len(given)), handicap[rows]])

@@ -18,8 +18,8 @@ import pandas as pd
 
 from mirclr.library.names import artist_key, folded
 from mirclr.library.playlist import Entry, Seed
+from mirclr.library.recordings import Moments
 from mirclr.library.search import Catalogue
-from mirclr.library.transitions import Moments
 from mirclr.units import time_text
 
 BLOCKS = ("timbre", "rhythm", "harmony")

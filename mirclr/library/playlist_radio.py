@@ -13,17 +13,16 @@ from mirclr.library.names import artist_key, version_key
 from mirclr.library.playlist import PLAYED, Choice, Entry, Seed
 from mirclr.library.playlist_rules import Pool
 from mirclr.library.playlist_shapes import NEAR, STEP_SHARE
+from mirclr.library.recordings import Moments, Recordings
 from mirclr.library.search import Catalogue, best
-from mirclr.library.transitions import Moments, Transitions, Weights
+from mirclr.library.transitions import Transitions, Weights
 from mirclr.seeds import generator
 
-LIKED, SKIPPED = (
-    0.75,
-    0.5,
-)  # Rocchio's beta and gamma; a skip is the one thing said most, so it weighs more than his .15
+LIKED, SKIPPED = 0.75, 0.5  # Rocchio's beta and gamma; a skip is what is said most, so it weighs more than his .15
 REMEMBERED = 10  # likes and skips that steer; older ones are another mood
 WINDOW = 10  # tracks in which an artist is heard at most once
 LOOKED_AT = 256
+LATELY = 512  # tracks heard before whose sound is compared with the next one's
 
 
 class Radio:
@@ -53,6 +52,7 @@ class Radio:
         self._temperature, self._draw = temperature, generator(seed, "radio")
         self._rows, self._last = np.flatnonzero(rows), seeds[-1]
         self._handicap = np.zeros(len(rows)) if choice.played is None else PLAYED * choice.played
+        self._recordings = Recordings(catalogue, moments)
         self._home = np.mean([each.unit for each in seeds], axis=0)
         self._liked: deque[np.ndarray] = deque(maxlen=REMEMBERED)
         self._skipped: deque[np.ndarray] = deque(maxlen=REMEMBERED)
@@ -102,11 +102,13 @@ class Radio:
         return rows[best(scores, min(LOOKED_AT, len(rows)))]
 
     def _apart(self, pool: Pool) -> np.ndarray:
-        """Places that repeat no song and no artist of late; as far as there are any."""
+        """Places that repeat no song (by its tags or its sound) and no artist of late; as far as there are any."""
         tags = self._catalogue.tracks[["artist", "title"]].iloc[pool.rows[1:]].itertuples(index=False)
         named = [(_key(artist), _song(artist, title)) for artist, title in tags]
         songs = {song for _, song in self._heard if song}
         new = np.array([song is None or song not in songs for _, song in named], bool)
+        heard = np.array([row for row, _ in self._heard if row >= 0][-LATELY:], np.int64)
+        new &= ~self._recordings.same(heard, pool.rows[1:])
         other = np.array([artist is None or artist not in self._artists for artist, _ in named], bool)
         for mask, said in ((new & other, None), (new, "no other artist is near: one comes again sooner")):
             if mask.any():

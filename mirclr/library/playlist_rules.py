@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 
 from mirclr.errors import UsageError
 from mirclr.library.names import artist_key, folded, version_key
+from mirclr.library.recordings import Recordings
 from mirclr.library.search import Catalogue
 
 if TYPE_CHECKING:
@@ -74,10 +76,13 @@ class Pool:
 
     A *place* is an index into these arrays of N: `rows` (-1 for a file outside the library), `unit` (N, D), `seconds`
     (NaN: unknown), and the codes `artist`, `album`, `song` (equal codes are the same; -1: nothing to tell it by).
+    `recordings` tells by their sound which places are the same music; None: nobody asks.
     """
 
-    def __init__(self, catalogue: Catalogue, given: Sequence[Seed], rows: np.ndarray) -> None:
-        self.catalogue, self.given = catalogue, tuple(given)
+    def __init__(
+        self, catalogue: Catalogue, given: Sequence[Seed], rows: np.ndarray, recordings: Recordings | None = None
+    ) -> None:
+        self.catalogue, self.given, self._recordings = catalogue, tuple(given), recordings
         self.rows = np.concatenate([[-1 if seed.row is None else seed.row for seed in given], rows]).astype(np.int64)
         self.unit = np.vstack([*(seed.unit[None] for seed in given), catalogue.unit[rows]])
         columns = catalogue.tracks[["artist", "album", "title", "duration"]].iloc[rows]
@@ -90,8 +95,17 @@ class Pool:
         self.album = _codes(folded(_text(album)) or None for album in albums)
         self.song = _codes(version_key(_text(a), _text(t)) for a, t in zip(artists, titles, strict=True))
 
+        self.same_sound = lru_cache(maxsize=None)(self._same_sound)
+
     def __len__(self) -> int:
         return len(self.rows)
+
+    def _same_sound(self, place: int) -> np.ndarray:
+        """The places whose sound is the same recording as that of `place`, or another version of the piece."""
+        inside = np.flatnonzero(self.rows >= 0)
+        if self._recordings is None or self.rows[place] < 0:
+            return inside[:0]
+        return inside[self._recordings.same(self.rows[[place]], self.rows[inside])]
 
 
 def _text(tag: object) -> str | None:
@@ -121,7 +135,7 @@ class Ledger:
         known = [seed.row for seed in pool.given if seed.row is not None]
         self.open[np.isin(pool.rows, known)] = False
         for place in range(len(pool.given)):
-            self._close_song(place)
+            self._close(place)
 
     def copy(self) -> Ledger:
         """A book that goes on by itself."""
@@ -138,7 +152,7 @@ class Ledger:
 
     def reserve(self, place: int) -> None:
         """Count `place` in, wherever it will stand."""
-        self._close_song(place)
+        self._close(place)
         self.count += 1
         self.seconds += float(np.nan_to_num(self._pool.seconds[place]))
         groups = zip((self._pool.artist, self._pool.album), self._taken, self._caps, strict=True)
@@ -174,7 +188,12 @@ class Ledger:
             return self.count >= self._rules.length
         return self._rules.minutes is not None and self.seconds >= self._rules.minutes[0] * 60 and self.count > 0
 
-    def _close_song(self, place: int) -> None:
+    def _close(self, place: int) -> None:
+        self.close_song(place)
+        self.open[self._pool.same_sound(place)] = False
+
+    def close_song(self, place: int) -> None:
+        """Nothing of this artist and title any more."""
         self.open[place] = False
         if self._pool.song[place] >= 0:
             self.open[self._pool.song == self._pool.song[place]] = False
@@ -192,7 +211,7 @@ def needed_cap(pool: Pool, rules: Rules, listed: int, wanted: int) -> int:
     before = []
     for place in range(len(pool.given), len(pool)):
         if book.open[place]:
-            book._close_song(place)
+            book.close_song(place)
             code = int(pool.artist[place])
             before.append(counts.get(code, 0) if code >= 0 else 0)
             counts[code] = counts.get(code, 0) + 1

@@ -144,9 +144,10 @@ def by_slots(making: Making, targets: Targets) -> list[int]:
         if count in tried or count < max(1, fixed):
             break
         tried.add(count)
-        found, died_at = _beam(making, targets(count))
-        if found is None:
-            count = max(fixed, min(count - 1, died_at + (fixed if died_at < fixed else 0)))
+        slots = targets(count)
+        found, died_at = _beam(making, slots)
+        if found is None:  # so many were found, and what has its fixed place behind them needs none
+            count = max(fixed, min(count - 1, died_at + sum(at >= died_at for at in slots.fixed)))
             continue
         best = found if _seconds(making, found) >= _seconds(making, best) or len(found) > len(best) else best
         if rules.minutes is None or _seconds(making, found) >= rules.minutes[0] * 60 or count == rules.length:

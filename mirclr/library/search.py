@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mirclr.errors import StoreError
-from mirclr.library.hubness import Hubness, hubness, nearness
+from mirclr.library.hubness import HUBBY, Hubness, hubness, nearness
 from mirclr.library.rows import Contents
 from mirclr.library.side_file import packed_table, read_side_file, unpacked_table, write_side_file
 from mirclr.library.store import Library
@@ -172,6 +172,10 @@ class Catalogue:
     def hubness(self) -> Hubness:
         """How much the library suffers from hubs, uncorrected."""
         return hubness(self.unit)
+
+    def correction(self, wanted: bool | None = None) -> np.ndarray | None:
+        """The `nearness` by which hubs are corrected, or None for as it is; unless `wanted` says: where hubs are."""
+        return self.nearness if (self.hubness.skewness >= HUBBY if wanted is None else wanted) else None
 
     def similarities(self, query: np.ndarray) -> np.ndarray:
         """(U,) float32: the dot product of every row with `query`, a (D,) vector in `space`, to six digits."""

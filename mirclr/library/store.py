@@ -6,6 +6,7 @@ a batch, so a process killed at any moment loses at most the batch it was in. Se
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from mirclr.library.rows import FLOAT, NUMBERS, Binding, Contents, Stamp, blob, 
 
 SIDE_FILES = ("-packed", "-near")  # computed from the store and kept beside it: `mirclr.library.search` writes them
 READ_ROWS = 4096  # vectors read from SQLite at a time
+FEW = 10_000  # rows looked up one by one; of more the whole table is read
 
 
 class Library:
@@ -130,14 +132,16 @@ class Library:
             out[place] = np.frombuffer(found[0][0], FLOAT)
         return out
 
-    def descriptors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    def descriptors(self, ids: Sequence[str], names: Sequence[str] = schema.DESCRIPTORS) -> dict[str, np.ndarray]:
         """The measured vectors of some audio: `timbre` (N, 120), `rhythm` (N, 37) and `harmony` (N, 24) float32, a row
         an id; NaN where it was not measured."""
-        out = {name: np.full((len(ids), SIZES[name]), np.nan, np.float32) for name in schema.DESCRIPTORS}
+        out = {name: np.full((len(ids), SIZES[name]), np.nan, np.float32) for name in names}
         if self.version > schema.WITHOUT_MEASURES:
             row_of = {audio_id: row for row, audio_id in enumerate(ids)}
+            few = (json.dumps(list(ids)),) if len(ids) < FEW else ()
+            only = " WHERE audio_id IN (SELECT value FROM json_each(?))" if few else ""
             for name, matrix in out.items():
-                self._fill(matrix, f"SELECT audio_id, {name} FROM descriptors", row_of)
+                self._fill(matrix, f"SELECT audio_id, {name} FROM descriptors{only}", row_of, few)
         return out
 
     def segments(self, audio_id: str) -> tuple[np.ndarray, np.ndarray]:
@@ -290,11 +294,11 @@ class Library:
             raise StoreError(f"{self.path}: {len(row_of) - filled} track(s) without a vector: damaged. {REMAKE}")
         return out
 
-    def _fill(self, out: np.ndarray, query: str, row_of: Mapping[str, int]) -> int:
+    def _fill(self, out: np.ndarray, query: str, row_of: Mapping[str, int], values: Sequence[str] = ()) -> int:
         """Vectors into the rows of `out`, some at a time, so that memory holds one copy; how many there were."""
         filled, width = 0, out.shape[1] * FLOAT.itemsize
         with named(self.path):
-            found = self._db.execute(query)
+            found = self._db.execute(query, tuple(values))
             while part := found.fetchmany(READ_ROWS):
                 wanted = [(row_of[audio_id], blob) for audio_id, blob in part if audio_id in row_of]
                 if wrong := [len(blob) for _, blob in wanted if len(blob) != width]:

@@ -19,9 +19,9 @@ import numpy as np
 
 from mirclr.errors import UsageError
 from mirclr.library.names import artist_key
+from mirclr.library.recordings import Moments
 from mirclr.library.search import Catalogue
 from mirclr.library.taste import Taste, bent
-from mirclr.library.transitions import Moments
 from mirclr.reports import Progress, Work
 from mirclr.seeds import generator
 

@@ -10,7 +10,7 @@ Gebhardt et al., "Psychoacoustic approaches for harmonic music mixing", Applied 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -19,9 +19,8 @@ import pandas as pd
 from mirclr.config import nearest
 from mirclr.errors import UsageError
 from mirclr.library.playlist_rules import Pool
+from mirclr.library.recordings import Moments
 
-# A catalogue row to its moments: (S, D) unit vectors in the catalogue's space and (S,) starts in seconds.
-Moments = Callable[[int], tuple[np.ndarray, np.ndarray]]
 ENDS = 2  # moments at either end of a track that are its intro and its outro
 TEMPO_OCTAVES = 0.25  # tempi as far apart as this (19 %) or farther cost all they can
 OCTAVE_COST = 0.1  # of half and double time

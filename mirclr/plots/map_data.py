@@ -16,6 +16,7 @@ import numpy as np
 
 from mirclr.errors import UsageError
 from mirclr.evaluation.projection import FEWEST, MOST, PCA, chosen_methods, place
+from mirclr.library.hubness import corrected
 from mirclr.library.search import DIGITS, Catalogue, best
 from mirclr.plots.map_fields import Field, clusters, in_order, table_fields
 from mirclr.reports import Progress, Work
@@ -118,16 +119,18 @@ def _on_grid(places: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(catalogue: Catalogue) -> Work[tuple[np.ndarray, np.ndarray]]:
-    """(N, K) rows most like each row, best first, ties in path order, and their cosines; compared exactly."""
-    unit = catalogue.unit
+    """(N, K) rows most like each row, best first, ties in path order, and their cosines; compared exactly, hubs
+    corrected where there are hubs."""
+    unit, hubs = catalogue.unit, catalogue.correction()
     count = min(NEIGHBOURS, len(unit) - 1)
     near = np.empty((len(unit), count), np.int64)
     likeness = np.empty((len(unit), count), np.float32)
     for start in range(0, len(unit), BLOCK):
         scores = np.round(unit[start : start + BLOCK] @ unit.T, DIGITS)
         for row, line in enumerate(scores, start):
-            line[row] = -np.inf
-            near[row] = best(line, count)
+            order = line.copy() if hubs is None else corrected(line, hubs)
+            order[row] = -np.inf
+            near[row] = best(order, count)
             likeness[row] = line[near[row]]
         yield Progress("neighbours", min(start + BLOCK, len(unit)), len(unit))
     return near, likeness

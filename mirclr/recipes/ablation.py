@@ -199,10 +199,10 @@ def _train(tracks: pd.DataFrame, job: Job) -> tuple[int, float]:
 
 def _seconds_per_step(tracks: pd.DataFrame, config: PretrainConfig, seconds: float) -> float:
     """Seconds of this processor that a step takes, reading and effects included, measured for about `seconds`."""
-    from mirclr.training.material import prepare
+    from mirclr.training.labels import labelled_material
     from mirclr.training.run import make_source, seconds_per_step
 
-    source = make_source(finish(prepare(tracks, config)), config)
+    source = make_source(finish(labelled_material(tracks, config)), config)
     first = seconds_per_step(source, config, steps=2, clock=time.process_time)
     return seconds_per_step(source, config, steps=max(3, round(seconds / first)), clock=time.process_time)
 

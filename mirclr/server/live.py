@@ -13,8 +13,10 @@ from mirclr.errors import UsageError
 from mirclr.features.joint_file import SavedJoint, load_joint
 from mirclr.library.names import typed
 from mirclr.library.playlist import Playlist, Rules, Seed, make_playlist
-from mirclr.library.search import Catalogue, Hit, similar
+from mirclr.library.query import Part, Question, answer
+from mirclr.library.search import Catalogue, Hit
 from mirclr.library.store import Binding, Library
+from mirclr.library.taste import load_catalogue, place_of
 from mirclr.library.text_search import Shelf, doubts, shelf_of_store
 from mirclr.library.text_search import search as search_sound
 from mirclr.plots.map_data import lay_out
@@ -60,9 +62,9 @@ class Snapshot:
 
     @classmethod
     def read(cls, ask: Ask) -> Snapshot:
-        """The library of `ask` now. Raises StoreError as `Library.open` and `Catalogue.load` do."""
+        """The library of `ask` now. Raises StoreError as `Library.open` and `load_catalogue` do."""
         with Library.open(ask.store) as library:
-            catalogue, binding = Catalogue.load(library), library.binding
+            (catalogue, _), binding = load_catalogue(library), library.binding
         row_of = {audio_id: row for row, audio_id in enumerate(catalogue.tracks["audio_id"])}
         joint = None if ask.joint is None else load_joint(ask.joint)
         shelf = None if joint is None else shelf_of_store(joint, ask.store)
@@ -78,8 +80,9 @@ class Snapshot:
         return {each.name: each.values[row] for each in self.fields if each.name != "artist"}
 
     def similar(self, row: int, k: int) -> list[Hit]:
-        """The `k` tracks most like one."""
-        return similar(self.catalogue, self.catalogue.unit[row], k, exclude=[row])
+        """The `k` tracks most like one, hubs corrected where there are hubs."""
+        question = Question([Part("", self.catalogue.unit[row], rows=(row,))])
+        return answer(self.catalogue, question, k, near=self.catalogue.correction())
 
     def playlist(self, rows: Sequence[int], rules: Rules) -> Playlist:
         """The playlist that follows from the tracks `rows`. Raises UsageError as `make_playlist` does."""
@@ -139,9 +142,9 @@ class LiveLibrary:
 
 
 def stamp(store: Path) -> Stamp:
-    """What changes whenever the store's content does: its file and its log (SQLite's WAL), in bytes and time."""
+    """What changes whenever an answer does: the store, its log (SQLite's WAL), a taste; in bytes and time."""
     found = []
-    for name in (store, Path(f"{store}-wal")):
+    for name in (store, Path(f"{store}-wal"), place_of(store)):
         try:
             known = name.stat()
         except FileNotFoundError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from mirclr.config import LabelsConfig
+from mirclr.config import LabelsConfig, PretrainConfig
 from mirclr.datasets.collection import Collection
 from mirclr.errors import TrainingError, UsageError
 from mirclr.features.descriptors import Descriptors
@@ -21,9 +22,17 @@ from mirclr.features.vector_file import SUFFIXES, read_vectors
 from mirclr.losses.gen_supcon import mixed_labels
 from mirclr.reports import Work
 from mirclr.training.labelled import load_for_split, named_split
+from mirclr.training.material import Material, prepare
 
 HANDCRAFTED: dict[str, type[Descriptors] | type[MfccStatistics]] = {"handcrafted": Descriptors, "mfcc": MfccStatistics}
 """Teachers that have learned nothing, by name. A folder of such a name is given as a path: `./mfcc`."""
+
+
+def labelled_material(tracks: pd.DataFrame, config: PretrainConfig) -> Work[Material]:
+    """What `mirclr.training.material.prepare` makes of a track table, and what the objective is told of every track."""
+    material = yield from prepare(tracks, config)
+    labels = yield from label_rows(material.tracks, config.labels, config.audio.max_seconds)
+    return replace(material, labels=labels)
 
 
 def label_rows(tracks: pd.DataFrame, config: LabelsConfig, hear_s: float | None) -> Work[np.ndarray | None]:

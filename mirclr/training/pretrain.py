@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,7 @@ from mirclr.training.check import check_config
 from mirclr.training.device import make_fabric
 from mirclr.training.diagnostics import Geometry, collapse_verdict, geometry
 from mirclr.training.interrupt import StopWish, stop_on_signal
-from mirclr.training.labels import label_rows
-from mirclr.training.material import prepare
+from mirclr.training.labels import labelled_material
 from mirclr.training.processes import agreed, leave, seat
 from mirclr.training.run import Run, open_run
 from mirclr.training.schedules import warmup_cosine
@@ -77,11 +76,10 @@ def pretrain(tracks: pd.DataFrame, config: PretrainConfig, folder: Path, resume:
     fabric = make_fabric(config)
     if not seat().first:
         fabric.barrier()  # the first process decodes; the others find it done
-    material = yield from prepare(tracks, config)
-    labels = yield from label_rows(material.tracks, config.labels, config.audio.max_seconds)
+    material = yield from labelled_material(tracks, config)
     if seat().first:
         fabric.barrier()
-    run = open_run(replace(material, labels=labels), config, folder, resume, fabric)
+    run = open_run(material, config, folder, resume, fabric)
     with stop_on_signal() as wish:
         try:
             yield from _train(run, wish)

@@ -9,6 +9,10 @@ import pytest
 
 from mirclr.features.measures import SIZES, Measures
 from mirclr.library.duplicates import duplicates
+from mirclr.library.playlist import Kind, Rules, Seed, Shape, make_playlist, moments_of
+from mirclr.library.playlist_radio import Radio
+from mirclr.library.playlist_targets import Arc
+from mirclr.library.recordings import Recordings
 from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
 from mirclr.seeds import generator
@@ -68,3 +72,37 @@ def test_a_store_that_was_never_measured_has_only_copies(catalogue: Catalogue) -
     for matrix in catalogue.descriptors.values():
         matrix[:] = np.nan
     assert [pair.kind for pair in duplicates(catalogue)] == ["copy"]
+
+
+@pytest.mark.parametrize("kind", ["nearest", "walk", "journey", "arc"])
+def test_no_list_holds_two_files_of_one_recording_or_versions_of_a_piece(catalogue: Catalogue, kind: Kind) -> None:
+    count = len(catalogue.tracks)
+    shape = Shape(kind, curve=Arc.parse("energy=rise") if kind == "arc" else None)
+    made = make_playlist(catalogue, seeds_of(catalogue), Rules(count, per_artist=count), shape)
+    paths = {entry.track["path"] for entry in made.entries}
+    for one, other in (("/03", "/near"), ("/07", "/remix")):
+        assert len({one, other} & paths) == 1
+    assert {"/09", "/alike", "/11", "/same key and beat"} <= paths
+    assert len(made.entries) == count - 2 - (kind == "arc")  # no arc without a measured energy
+
+
+def test_radio_plays_no_second_file_of_what_it_played_lately(catalogue: Catalogue) -> None:
+    with moments_of(catalogue) as moments:
+        radio = Radio(catalogue, [seeds_of(catalogue, "/03")[0]], moments, temperature=0)
+        heard = [radio.next().track["path"] for _ in range(len(catalogue.tracks) // 2 - 1)]
+    assert "/near" not in heard
+
+
+def seeds_of(catalogue: Catalogue, *paths: str) -> list[Seed]:
+    rows = [catalogue.row_at(Path(path)) for path in paths or ("/00", "/01")]
+    return [Seed(catalogue.track(row), catalogue.unit[row], row) for row in rows if row is not None]
+
+
+def test_a_few_rows_are_told_as_the_whole_library_is(catalogue: Catalogue) -> None:
+    every = np.arange(len(catalogue.tracks))
+    pairs = {(p.first, p.second) for p in duplicates(catalogue) if p.kind != "copy"}
+    with moments_of(catalogue) as moments:
+        known = Recordings(catalogue, moments)
+        found = {(int(row), int(other)) for row in every for other in np.flatnonzero(known.same(every[[row]], every))}
+    named = {(catalogue.track(a)["path"], catalogue.track(b)["path"]) for a, b in found}
+    assert named == pairs | {(b, a) for a, b in pairs}

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from mirclr.audio.excerpt import excerpt
 from mirclr.errors import AudioError, UsageError
 from mirclr.evaluation.projection import MOST, PCA
-from mirclr.library.search import Catalogue, similar
+from mirclr.library.query import Part, Question, answer
+from mirclr.library.search import Catalogue
 from mirclr.plots import map_sound
 from mirclr.plots.map_data import GRID, NEIGHBOURS, lay_out, methods_for
 from mirclr.plots.map_fields import Field, clusters, given_fields, in_order, table_fields
@@ -48,7 +49,8 @@ def catalogue(tmp_path: Path) -> Catalogue:
 def test_neighbours_are_those_of_similar(catalogue: Catalogue) -> None:
     laid = finish(lay_out(catalogue, "x", [PCA]))
     for row in range(40):
-        hits = similar(catalogue, catalogue.unit[row], NEIGHBOURS, exclude=[row])
+        question = Question([Part("", catalogue.unit[row], rows=(row,))])
+        hits = answer(catalogue, question, NEIGHBOURS, near=catalogue.correction())
         assert laid.neighbours[row].tolist() == [hit.row for hit in hits]
         assert laid.likeness[row].tolist() == pytest.approx([hit.similarity for hit in hits], abs=2e-6)
 

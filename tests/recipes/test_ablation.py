@@ -98,8 +98,9 @@ def test_results_are_kept_and_a_row_added_later_is_made_alone(tones: Path, tmp_p
     assert [r.steps > 0 for r in first] == [False, False, True, True]
     assert not list(tmp_path.glob("runs/*/checkpoints/*.safetensors")), "checkpoints of finished runs are dropped"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/*")}
-    more = run(tones, tmp_path, {**rows, "loss": {"nt": RowConfig(settings={"loss": {"name": "nt_xent"}})}})
-    assert [r.name for r in more][-1] == "nt"
+    taught = RowConfig(settings={"loss": {"name": "distill"}, "labels": {"teacher": "mfcc"}})
+    more = run(tones, tmp_path, {**rows, "loss": {"from a teacher": taught}})
+    assert [(r.name, r.failed) for r in more][-1] == ("from a teacher", None)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert len(list(tmp_path.glob("results/*.json"))) == len(first) + 1
     again = read_result(Job(rows_of(rows, base_config(tones))[0], 0, 0.01, tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import click
@@ -139,11 +140,16 @@ def import_(*, source: Path, store: Path) -> int:
 
 
 @library.command()
+@click.option("--workers", type=click.IntRange(min=1), help="Decoding threads. Default: all cores.")
 @store_option
 @face.json_option
 @face.command
-def duplicates(*, store: Path, as_json: bool) -> int:
-    """List copies, near-duplicates of one recording, and other versions of a piece."""
+def duplicates(*, workers: int | None, store: Path, as_json: bool) -> int:
+    """List copies, near-duplicates of one recording, and other versions of a piece.
+
+    What the store knows proposes pairs; their files are then opened and compared by their sound. A pair with a file that
+    is gone or cannot be read is listed as unverified (exit code 3).
+    """
     from dataclasses import asdict
 
     from mirclr.library.duplicates import duplicates as pairs
@@ -152,12 +158,14 @@ def duplicates(*, store: Path, as_json: bool) -> int:
 
     with Library.open(store) as opened:
         catalogue = Catalogue.load(opened)
-    rows = [asdict(pair) for pair in pairs(catalogue)]
-    for row in rows:
-        row.update({name: round(row[name], 4) for name in ("agreement", "harmony", "rhythm")})
-    columns = ["kind", "agreement", "harmony", "rhythm", "first", "second"]
+    found = face.show_work(pairs(catalogue, workers))
+    rows = [asdict(pair) for pair in found.pairs]
+    for row, (name, digits) in product(rows, (("likeness", 3), ("offset", 2), ("speed", 4))):
+        row[name] = None if row[name] is None else round(row[name], digits)
+    columns = ["kind", "likeness", "offset", "speed", "semitones", "first", "second", "reason"]
     face.show_json(rows) if as_json else face.show_table(rows, columns)
+    face.say(f"{found.candidates} pair(s) were proposed and compared by their sound")
     unmeasured = int(catalogue.tracks["energy"].isna().sum())
     if unmeasured:
         face.say(f"{unmeasured} track(s) were never measured and not compared; mirclr index measures them")
-    return 0
+    return face.list_quarantine(found.quarantine)

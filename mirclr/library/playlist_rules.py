@@ -76,7 +76,7 @@ class Pool:
 
     A *place* is an index into these arrays of N: `rows` (-1 for a file outside the library), `unit` (N, D), `seconds`
     (NaN: unknown), and the codes `artist`, `album`, `song` (equal codes are the same; -1: nothing to tell it by).
-    `recordings` tells by their sound which places are the same music; None: nobody asks.
+    `recordings` tells by what was measured which places are one recording; None: nobody asks.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Pool:
         return len(self.rows)
 
     def _same_sound(self, place: int) -> np.ndarray:
-        """The places whose sound is the same recording as that of `place`, or another version of the piece."""
+        """The places whose sound is the same recording as that of `place`."""
         inside = np.flatnonzero(self.rows >= 0)
         if self._recordings is None or self.rows[place] < 0:
             return inside[:0]

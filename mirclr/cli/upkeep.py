@@ -147,8 +147,10 @@ def import_(*, source: Path, store: Path) -> int:
 def duplicates(*, workers: int | None, store: Path, as_json: bool) -> int:
     """List copies, near-duplicates of one recording, and other versions of a piece.
 
-    What the store knows proposes pairs; their files are then opened and compared by their sound. A pair with a file that
-    is gone or cannot be read is listed as unverified (exit code 3).
+    What the store knows proposes pairs; their files are then opened and compared by their sound. A pair with a file
+    that is gone or cannot be read is listed as unverified.
+
+    Exit codes: 0 done, 1 error, 2 usage, 3 done but files could not be heard (listed).
     """
     from dataclasses import asdict
 

@@ -1,11 +1,11 @@
 """Two sounds compared in time: one recording, one piece played anew, or neither.
 
 - *One recording*: how the balance of neighbouring mel bands moves about its own mean of a second, which no gain or
-  equaliser and hardly a codec changes, correlates at one lag (the differences are those of Haitsma and Kalker, "A highly
-  robust audio fingerprinting system", ISMIR 2002; correlation in place of bits forgives more). Levels of bands would
-  not do: two slow pieces in which one note falls a second correlate to 0.74, their balances to 0.2.
-- *One piece*: the longest stretch in which the chroma of both go through the same states, gaps allowed, at any tempo and
-  key: the Qmax of their cross recurrence plot at the optimal transposition (Serra, Serra and Andrzejak, "Cross
+  equaliser and hardly a codec changes, correlates at one lag (the differences are those of Haitsma and Kalker, "A
+  highly robust audio fingerprinting system", ISMIR 2002; correlation in place of bits forgives more). Levels of bands
+  would not do: two slow pieces in which a note falls now and then correlate to 0.74, their balances to 0.2.
+- *One piece*: the longest stretch in which the chroma of both go through the same states, gaps allowed, at any tempo
+  and key: the Qmax of their cross recurrence plot at the optimal transposition (Serra, Serra and Andrzejak, "Cross
   recurrence quantification for cover song identification", New Journal of Physics 11, 2009). Divided by the length of
   the shorter one, it is a share of it: chance falls with length, likeness does not.
 
@@ -99,7 +99,9 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
     shorter = min(n, m)
     wide = end - begin >= max(1, min(shorter, max(least_share * shorter, LEAST_S * RATE / HOP)))
     lags, begin, end = lags[wide], begin[wide], end[wide]
-    one, other = (np.pad(np.cumsum(np.square(bands).sum(axis=0, dtype=np.float64)), (1, 0)) for bands in (first, second))
+    one, other = (
+        np.pad(np.cumsum(np.square(bands).sum(axis=0, dtype=np.float64)), (1, 0)) for bands in (first, second)
+    )
     scale = np.sqrt((one[end] - one[begin]) * (other[end - lags] - other[begin - lags]))
     heights = np.divide(products[lags], scale, out=np.zeros(len(lags)), where=scale > 1e-3 * n)
     top = int(heights.argmax())
@@ -107,8 +109,8 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
 
 
 def recurrence(first: np.ndarray, second: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s); by how many semitones the second
-    is higher; and the path `(P, 2)` of their frames. (0, 0, no path) where one is too short to say."""
+    """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s), by how many
+    semitones the second is higher, and the path `(P, 2)` of their frames; 0, 0 and none where one is too short."""
     import librosa
 
     if min(first.shape[1], second.shape[1]) < 2 * STACKED:
@@ -172,9 +174,14 @@ def _transpositions(first: np.ndarray, second: np.ndarray) -> list[int]:
 
 
 def _states(chroma: np.ndarray) -> np.ndarray:
-    """`(12, N)` to `(N - 4, 60)`: each frame of length one, stacked with the next four."""
-    length = np.linalg.norm(chroma, axis=0)
-    unit = np.divide(chroma, length, out=np.zeros_like(chroma), where=length > 0)
+    """`(12, N)` to `(N - 4, 60)`: each frame less its mean and of length one, stacked with the next four.
+
+    Less its mean, for drums sound in every pitch class: the only known pair in another key, tempo and instrumentation
+    rose from 0.60 to 0.73 by it, unrelated pairs from 0.25 to 0.30.
+    """
+    about = chroma - chroma.mean(axis=0)
+    length = np.linalg.norm(about, axis=0)
+    unit = np.divide(about, length, out=np.zeros_like(about), where=length > 1e-6)
     return np.lib.stride_tricks.sliding_window_view(unit, STACKED, axis=1).transpose(1, 0, 2).reshape(-1, 12 * STACKED)
 
 
@@ -186,7 +193,7 @@ def _recurrent(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     apart = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
     near = apart <= np.quantile(apart, NEIGHBOURS, axis=1, keepdims=True)
     near &= apart <= np.quantile(apart, NEIGHBOURS, axis=0, keepdims=True)
-    near &= first.any(axis=1)[:, None] & second.any(axis=1)
+    near &= np.asarray(first.any(axis=1))[:, None] & second.any(axis=1)
     return np.ascontiguousarray(near, np.float32)  # one layout: librosa compiles for each
 
 
@@ -196,8 +203,8 @@ def _at_its_pace(first: np.ndarray, second: np.ndarray, path: np.ndarray, found:
     length = min(round(EXCERPT_S * RATE / HOP), second.shape[1])
     middle = round(path[:, 1].mean() * CHROMA_FRAMES * CHROMA_HOP / HOP)
     begin = int(np.clip(middle - length // 2, 0, second.shape[1] - length))
-    paces = slope * (1 + PACES)
-    for pace in paces[(paces > 0.5) & (paces < 2)].tolist():  # beyond, the path stands still in one of the two
+    paces = (slope * (1 + turn) for turn in PACES.tolist())
+    for pace in (pace for pace in paces if 0.5 < pace < 2):  # beyond, the path stands still in one of the two
         part = _resampled(second[:, begin : begin + length], pace)
         height, lag = correlation(first, part, least_share=0.9)
         if height > found.recording:

@@ -31,10 +31,10 @@ LISTEN_S = 600.0  # of a file: all of nearly every track, and what a DJ set or a
 class Pair:
     """Two paths and what they are to each other, one of `KINDS`.
 
-    `likeness`, 0..1: of a near-duplicate the correlation of the two sounds at their best place, of a version the share of
-    the shorter one that both go through alike; 1 for a copy. `offset`: seconds into the first at which a near-duplicate
-    begins. `speed` of the second as a multiple of the first's (of a version unknown); `semitones` by which it is higher.
-    `reason`: why an unverified pair, with None everywhere, could not be compared.
+    `likeness`, 0..1: of a near-duplicate the correlation of the two sounds at their best place, of a version the share
+    of the shorter one that both go through alike; 1 for a copy. `offset`: seconds into the first at which a
+    near-duplicate begins. `speed` of the second as a multiple of the first's (None for a version); `semitones` by which
+    it is higher. `reason`: why an unverified pair, with None everywhere, could not be compared.
     """
 
     kind: str

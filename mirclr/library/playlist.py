@@ -111,9 +111,9 @@ def make_playlist(
 ) -> Playlist:
     """The playlist that follows from `seeds` under `rules`.
 
-    Never twice: the same audio, the same artist and title (versions count as one), or what was measured as one recording
-    (`mirclr.library.recordings`), seeds included. Raises UsageError without a seed, with more seeds and musts than the
-    list is long, or when a shape cannot be made.
+    Never twice: the same audio, the same artist and title (versions count as one), or what was measured as one
+    recording (`mirclr.library.recordings`), seeds included. Raises UsageError without a seed, with more
+    seeds and musts than the list is long, or when a shape cannot be made.
     """
     rules, shape, choice = rules or Rules(), shape or Shape(), choice or Choice()
     kept, notes = distinct(seeds)

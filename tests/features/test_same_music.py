@@ -64,10 +64,11 @@ def test_another_band_plays_the_same_piece(song: np.ndarray) -> None:
 
 
 def test_the_same_piece_is_known_in_another_key_and_which(song: np.ndarray) -> None:
-    match = compare(hear(song), hear(play(tempo=108, key="D major")))
+    lower = play(key="B major")
+    match = compare(hear(song), hear(lower))
     assert match.recording < SAME_RECORDING
-    assert (match.piece > SAME_PIECE, match.semitones) == (True, 2)
-    assert compare(hear(play(tempo=108, key="D major")), hear(song)).semitones == -2
+    assert (match.piece > SAME_PIECE, match.semitones) == (True, -1)
+    assert compare(hear(lower), hear(song)).semitones == 1
 
 
 def test_another_piece_by_the_same_band_in_the_same_key_and_tempo_is_another(song: np.ndarray) -> None:

@@ -34,15 +34,15 @@ def near(vector: np.ndarray, noise: float, seed: int) -> np.ndarray:
     return (vector + noise * generator(seed, "near").normal(size=vector.shape)).astype(np.float32)
 
 
-def play(path: Path, artist: str = "A", seed: int = 1, cut: int = 0) -> None:
-    """A waltz without drums, half a minute less `cut` seconds, so that another artist is another arrangement."""
-    samples = render(Song("waltz", artist, 100, "C major", seed, 30.0), RATE, parts=("bass", "chords", "lead")).samples
+def play(path: Path, artist: str = "A", seed: int = 1, cut: int = 0, style: str = "waltz") -> None:
+    """Music without drums, half a minute less `cut` seconds, so that another artist is another arrangement."""
+    samples = render(Song(style, artist, 100, "C major", seed, 30.0), RATE, parts=("bass", "chords", "lead")).samples
     soundfile.write(path, samples[cut * RATE :], RATE)
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of the tracks that summaries propose: `near` is 03 cut, `remix` is 07 by others, the rest is not related."""
+    """Files of the tracks that summaries propose: `near` is 03 cut, `remix` 07 by others, the rest is not related."""
     folder = tmp_path_factory.mktemp("music")
     for name, how in {
         "03": {"seed": 3},
@@ -50,9 +50,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "07": {"seed": 7},
         "remix": {"seed": 7, "artist": "The Others"},
         "09": {"seed": 9},
-        "alike": {"seed": 10},
+        "alike": {"seed": 10, "style": "ballad"},
         "11": {"seed": 11},
-        "same key and beat": {"seed": 12},
+        "same key and beat": {"seed": 12, "style": "house"},
     }.items():
         play(folder / f"{name}.wav", **how)
     return folder
@@ -210,5 +210,7 @@ def test_a_playlist_keeps_apart_only_what_was_measured_as_one_recording(catalogu
     names = [name_of(path) for path in catalogue.tracks["path"]]
     with moments_of(catalogue) as moments:
         known = Recordings(catalogue, moments)
-        found = {(names[row], names[other]) for row in every for other in np.flatnonzero(known.same(every[[row]], every))}
+        found = {
+            (names[row], names[other]) for row in every for other in np.flatnonzero(known.same(every[[row]], every))
+        }
     assert found == {("03", "near"), ("near", "03")}

@@ -216,7 +216,7 @@ class PretrainConfig(Strict):
     loss: Part = Part(name="dcl")
     optim: OptimConfig = OptimConfig()
     budget: BudgetConfig = BudgetConfig()
-    most_passes: int | None = Field(500, ge=1)
+    most_passes: int | None = Field(400, ge=1)
     hold_out: float = Field(0.1, ge=0, lt=1)
     precision: Literal["auto", "32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -29,10 +29,13 @@ from mirclr.library.index import index_folder
 from mirclr.library.playlist import Rules, Seed, make_playlist
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
+from mirclr.library.track_tags import put_tags
+from mirclr.library.where import Where
 from mirclr.reports import finish
 from mirclr.seeds import generator
 
 KINDS = ("wall_s", "cpu_s")
+FILTERS = ("title like '%77%'", "tag.composer = 'composer 7'", "tag.bpm > 120", "tag.barcode like '%77%'")
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -83,7 +86,7 @@ def indexing(folder: Path, encoder: Path, workers: int) -> dict[str, float]:
 
 
 def synthetic_store(path: Path, tracks: int, dim: int) -> None:
-    """A store of random vectors, 500 artists, written through the store's own door."""
+    """A store of random vectors, 500 artists, 13 tags a track, written through the store's own door."""
 
     class Nobody:
         name, fingerprint, sample_rate = "synthetic", "0" * 32, 16_000
@@ -100,10 +103,32 @@ def synthetic_store(path: Path, tracks: int, dim: int) -> None:
             name, vector = f"{place:032x}", draw.standard_normal(dim, dtype=np.float32)
             tags = {"artist": f"Artist {draw.integers(500)}", "title": f"Title {place}"}
             library.put_track({**row, **tags, "path": f"/music/{place:07}.flac", "id": name, "audio_id": name})
+            put_tags(library, name, tags_of(place, tags))
             library.put_vectors(name, vector, vector[None], np.zeros(1))
 
 
-def searching(tracks: int, dim: int) -> dict[str, float]:
+def tags_of(place: int, tags: dict[str, str]) -> dict[str, list[str]]:
+    """What a well-kept file says: some of it shared by many files, some by none."""
+    own = {name: [f"{place:012}"] for name in ("barcode", "isrc", "tracknumber", "musicbrainz_trackid")}
+    shared = {name: [f"{name} {place % 97}"] for name in ("composer", "label", "album", "date", "encodersettings")}
+    return (
+        {name: [text] for name, text in tags.items()}
+        | own
+        | shared
+        | {"bpm": [str(60 + place % 120)], "genre": ["a", "b"]}
+    )
+
+
+def filtering(catalogue: Catalogue) -> dict[str, float]:
+    """Seconds of every filter, each on a catalogue that has read no tag."""
+    out = {}
+    for text in FILTERS:
+        catalogue.__dict__.pop("tags", None)
+        out[text] = seconds_of(lambda: Where.parse(text).mask(catalogue.tracks, catalogue.tags))  # noqa: B023
+    return out
+
+
+def searching(tracks: int, dim: int) -> dict[str, object]:
     """Seconds to load, first and from the packed copy, and of the nearness that hubs are corrected by, once per state;
     milliseconds a query (median of 20), seconds of a playlist of 20 and of 500."""
     with tempfile.TemporaryDirectory() as place:
@@ -115,11 +140,19 @@ def searching(tracks: int, dim: int) -> dict[str, float]:
             catalogue = Catalogue.load(library)
             load = time.perf_counter() - start
         nearness = seconds_of(lambda: catalogue.nearness)
+        filters = filtering(catalogue)
     queries = [seconds_of(partial(similar, catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
     seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
     lists = {f"playlist_{n}_s": seconds_of(partial(make_playlist, catalogue, seeds, Rules(n))) for n in (20, 500)}
     loads = {"first_load_s": first, "load_s": load, "nearness_s": nearness}
-    return {"tracks": tracks, "dim": dim, **loads, "query_ms": 1000 * float(np.median(queries)), **lists}
+    return {
+        "tracks": tracks,
+        "dim": dim,
+        **loads,
+        "filters_s": filters,
+        "query_ms": 1000 * float(np.median(queries)),
+        **lists,
+    }
 
 
 def main() -> None:

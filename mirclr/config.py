@@ -194,8 +194,10 @@ class PretrainConfig(Strict):
     """Everything `mirclr pretrain` reads.
 
     `vector`: what the exported encoder gives, its features or their projection, the space that was trained (`mirclr
-    finetune` begins with the features); `hold_out`: share of tracks kept for the held-out retrieval curve; `workers`:
-    threads that read ahead (0: none); `threads`: threads of torch (None: its own choice).
+    finetune` begins with the features); `most_passes`: a budget in minutes ends after so many epochs, since a little
+    music is learned by heart in the end (docs/training.md; None: never); `hold_out`: share of tracks kept for the
+    held-out retrieval curve; `workers`: threads that read ahead (0: none); `threads`: threads of torch (None: its own
+    choice).
     """
 
     seed: int = Field(0, ge=0)
@@ -214,6 +216,7 @@ class PretrainConfig(Strict):
     loss: Part = Part(name="dcl")
     optim: OptimConfig = OptimConfig()
     budget: BudgetConfig = BudgetConfig()
+    most_passes: int | None = Field(400, ge=1)
     hold_out: float = Field(0.1, ge=0, lt=1)
     precision: Literal["auto", "32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -12,7 +12,7 @@ from mirclr.audio.sniff import sniff
 from mirclr.audio.tag_fields import TagFile
 from mirclr.audio.tags import BROKEN
 
-_OWNER = "http://musicbrainz.org"
+OWNER = "http://musicbrainz.org"
 _NAMES = ("musicbrainz_trackid", "----:com.apple.iTunes:MusicBrainz Track Id", "MusicBrainz/Track Id")
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -33,7 +33,7 @@ def recording_id(path: str | Path) -> str | None:
 
 def _text(tags: Any) -> str:
     if isinstance(tags, ID3):
-        frame = tags.get(f"UFID:{_OWNER}")
+        frame = tags.get(f"UFID:{OWNER}")
         return "" if frame is None else bytes(frame.data).decode("ascii", "replace")
     for name in _NAMES:
         if tags and tags.get(name):

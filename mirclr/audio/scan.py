@@ -63,9 +63,14 @@ def list_files(roots: Path | Sequence[Path]) -> tuple[list[Path], pd.DataFrame]:
     return files, quarantine_table(rows)
 
 
-def scan_files(paths: Sequence[Path], *, clip_seconds: float = 4.0, workers: int | None = None) -> Work[ScanResult]:
-    """`scan` of exactly these files. `duplicate` is judged among them: the first by path is the original."""
-    read = partial(read_track, clip_seconds=clip_seconds)
+def scan_files(
+    paths: Sequence[Path], *, clip_seconds: float = 4.0, workers: int | None = None, further: bool = False
+) -> Work[ScanResult]:
+    """`scan` of exactly these files. `duplicate` is judged among them: the first by path is the original.
+
+    `further`: the track table has one more column, `further_tags` (see `mirclr.audio.further_tags`).
+    """
+    read = partial(read_track, clip_seconds=clip_seconds, further=further)
     tracks: list[dict[str, Any]] = []
     bad: list[dict[str, str]] = []
     ignored = 0
@@ -80,14 +85,14 @@ def scan_files(paths: Sequence[Path], *, clip_seconds: float = 4.0, workers: int
         else:
             tracks.append(outcome)
         yield Progress("scan", done, len(paths), path.name)
-    return ScanResult(track_table(tracks), quarantine_table(bad), ignored)
+    return ScanResult(track_table(tracks, further), quarantine_table(bad), ignored)
 
 
 def _bad(path: Path, reason: str, detail: str) -> dict[str, str]:
     return {"path": str(path), "reason": reason, "detail": detail}
 
 
-def track_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def track_table(rows: Sequence[dict[str, Any]], further: bool = False) -> pd.DataFrame:
     """Rows of `read_track` as the track table: sorted by path, twins of an earlier row flagged `duplicate`."""
     rows = [dict(row) for row in sorted(rows, key=lambda row: os.fsencode(row["path"]))]
     heard: set[str] = set()
@@ -96,7 +101,8 @@ def track_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             row["flags"] = ",".join(filter(None, [row["flags"], "duplicate"]))
         heard.add(row["audio_id"])
     # Objects, because pandas would turn None in a text column into NaN, which is true.
-    table = pd.DataFrame(rows, columns=list(TRACK_COLUMNS), dtype=object)
+    columns = [*TRACK_COLUMNS, *(["further_tags"] if further else [])]
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
     return table.astype({**_NUMBERS, **_MAYBE_NUMBERS})
 
 

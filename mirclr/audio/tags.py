@@ -68,14 +68,19 @@ def read_tags(path: Path, container: str, codec: str | None = None) -> Tags:
 
     `container` as `sniff` names it, `codec` for Ogg. Reads no audio.
     """
-    reader, keys = (OGG_READERS.get(codec or "", OggVorbis), _VORBIS) if container == "ogg" else _READERS[container]
     try:
-        tags = reader(str(path))
+        tags = open_tags(path, container, codec)
     except BROKEN:
         return Tags()
-    values = [_first(tags, names) for names in keys]
-    artist, album, title, genre = (_line(value) for value in values[:4])
+    values = [_first(tags, names) for names in (_VORBIS if container == "ogg" else _READERS[container][1])]
+    artist, album, title, genre = (line_of(value) for value in values[:4])
     return Tags(artist, album, title, genre, _year(values[4]), _number(values[5]))
+
+
+def open_tags(path: Path, container: str, codec: str | None = None) -> Any:
+    """A file's tags as mutagen has them: an ID3, or a file whose `tags` they are. Raises one of `BROKEN`."""
+    reader = OGG_READERS.get(codec or "", OggVorbis) if container == "ogg" else _READERS[container][0]
+    return reader(str(path))
 
 
 def _first(tags: Any, names: Iterable[str]) -> Any:
@@ -92,7 +97,7 @@ def _first(tags: Any, names: Iterable[str]) -> Any:
     return None
 
 
-def _line(value: Any) -> str | None:
+def line_of(value: Any) -> str | None:
     """A tag on one line: control characters and runs of white space become one space; NFC, so that names compare."""
     if value is None:
         return None

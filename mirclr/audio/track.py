@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mirclr.audio.decode import open_reader
+from mirclr.audio.further_tags import read_further_tags
 from mirclr.audio.integrity import refuse_cut
 from mirclr.audio.listen import listen
 from mirclr.audio.quality import flags_of
@@ -21,13 +22,14 @@ Row = dict[str, Any]
 _OTHER_FILES = ("not_audio", "no_audio", "empty_file")
 
 
-def read_track(path: Path, clip_seconds: float) -> Row | None:
+def read_track(path: Path, clip_seconds: float, further: bool = False) -> Row | None:
     """The row of the track table for `path`, None for a file that neither is nor claims to be audio.
 
-    Hears the sound as `mirclr.audio.listen` says. Raises AudioError with the reason for the quarantine table.
+    `further`: also `further_tags`, as `mirclr.audio.further_tags` reads them. Hears the sound as `mirclr.audio.listen`
+    says. Raises AudioError with the reason for the quarantine table.
     """
     try:
-        return _row(path, sniff(path), clip_seconds)
+        return _row(path, sniff(path), clip_seconds, further)
     except AudioError as error:
         # macOS leaves "._song.mp3" beside songs on foreign disks: properties, not sound.
         claims = looks_like_audio(path.name) and not path.name.startswith("._")
@@ -40,7 +42,7 @@ def read_track(path: Path, clip_seconds: float) -> Row | None:
         raise AudioError(path, "unreadable", error.strerror or str(error)) from error
 
 
-def _row(path: Path, sniffed: Sniffed, clip_seconds: float) -> Row:
+def _row(path: Path, sniffed: Sniffed, clip_seconds: float, further: bool) -> Row:
     if sniffed.container is not None:
         refuse_cut(path, sniffed.container)
     with closing(open_reader(path, sniffed)) as reader:
@@ -61,6 +63,7 @@ def _row(path: Path, sniffed: Sniffed, clip_seconds: float) -> Row:
         "mtime_ns": place.st_mtime_ns,
         "audio_id": heard.audio_id,
         "flags": ",".join(flags_of(heard.measured, duration, clip_seconds)),
+        **({"further_tags": read_further_tags(path, container, sniffed.codec)} if further else {}),
     }
 
 

@@ -14,12 +14,15 @@ from mirclr.errors import MirclrError, StoreError, UsageError
 from mirclr.units import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mirclr.features.extractor import Extractor
     from mirclr.library.index import IndexResult
     from mirclr.library.outside import Outside
     from mirclr.library.rows import Binding
     from mirclr.library.search import Catalogue
     from mirclr.library.store import Library
+    from mirclr.library.where import Where
 
 COLUMNS = ["rank", "similarity", "artist", "title", "path"]
 
@@ -170,6 +173,14 @@ def heard_by_owner(library: Library) -> Catalogue:
     if taste is not None:
         face.say(f"by the taste in {printable(place_of(library.path))} (mirclr adapt --forget takes it back)")
     return catalogue
+
+
+def filtered(catalogue: Catalogue, where: Where) -> np.ndarray:
+    """`(U,)` bool: the rows of the catalogue that meet a filter; tracks whose tags were never read are told of."""
+    mask = where.mask(catalogue.tracks, catalogue.tags)
+    if where.tags and catalogue.tags.unread:
+        face.say(f"the tags of {catalogue.tags.unread} track(s) were not read yet; mirclr index reads them")
+    return mask
 
 
 def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:

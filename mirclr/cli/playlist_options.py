@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from mirclr import __version__
 from mirclr.cli import face
 from mirclr.cli.grouped import section
+from mirclr.cli.library import filtered
 from mirclr.errors import UsageError
 from mirclr.units import printable
 
@@ -63,7 +64,9 @@ RULES = (
     rule("--per-album", type=positive, help="At most N tracks of one album."),
     rule("--artist-run", type=positive, help="At most N of one artist in a row."),
     rule("--album-run", type=positive, help="At most N of one album in a row."),
-    rule("--where", metavar="FILTER", help="""Only these: "genre = 'Jazz' and year < 1970 and not artist = 'X'"."""),
+    rule(
+        "--where", metavar="FILTER", help="""Only these: "genre = 'Jazz' and year < 1970 and not tag.mood = 'sad'"."""
+    ),
     rule("--must", "musts", multiple=True, metavar="TRACK", help="A track that has to be in the list; repeatable."),
     rule(
         "--played", multiple=True, type=click.Path(path_type=Path), help="A playlist or table of what was heard: last."
@@ -146,7 +149,7 @@ def among_of(catalogue: Catalogue, where: str | None) -> np.ndarray | None:
 
     if where is None:
         return None
-    mask = Where.parse(where).mask(catalogue.tracks)
+    mask = filtered(catalogue, Where.parse(where))
     if not mask.any():
         raise UsageError(f"--where {where!r}: no track of the library is left")
     return mask

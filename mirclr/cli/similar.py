@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.library import COLUMNS, encoder_option, opened, store_option
+from mirclr.cli.library import COLUMNS, encoder_option, filtered, opened, store_option
 from mirclr.errors import UsageError
 from mirclr.units import printable
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--joint", type=click.Path(path_type=Path), help="For --words: the folder that `mirclr align` wrote.")
 @click.option("--at", help="The moment of TRACK to be like, 1:30, in place of the whole.")
 @click.option("--moments", is_flag=True, help="Find the best matching moments, with their times.")
-@click.option("--where", "condition", help="Only tracks that meet a filter: \"genre = 'jazz' and year < 1970\".")
+@click.option("--where", "condition", help="Only tracks that meet a filter: \"genre = 'jazz' and tag.bpm < 100\".")
 @click.option(
     "--correct-hubs/--no-correct-hubs",
     "correct",
@@ -74,7 +74,7 @@ def similar(
     catalogue, ear = opened(store, encoder)
     liked = _parts(catalogue, ear, track, at, likes, artists)
     question = Question(liked, _unliked(catalogue, ear, unlikes), _heard_words(catalogue, store, joint, words))
-    mask = None if where is None else where.mask(catalogue.tracks)
+    mask = None if where is None else filtered(catalogue, where)
     _say(question, mask, words)
     rows = _moments(catalogue, question, count, mask) if moments else _tracks(catalogue, question, count, mask, correct)
     _show(rows, as_json, moments)

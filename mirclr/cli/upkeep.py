@@ -11,6 +11,8 @@ from mirclr.cli import face
 from mirclr.cli.library import store_option
 from mirclr.units import printable
 
+SHOWN = 40  # characters of a tag's value in a table
+
 
 @click.group()
 def library() -> None:
@@ -30,6 +32,33 @@ def stats(*, store: Path, as_json: bool) -> int:
         found = told(opened)
     rows = [{"what": name, "value": value} for name, value in found.items()]
     face.show_json(found) if as_json else face.show_table(rows, ["what", "value"])
+    return 0
+
+
+@library.command()
+@store_option
+@face.json_option
+@face.command
+def tags(*, store: Path, as_json: bool) -> int:
+    """Which tags there are to filter by.
+
+    What the files of the library say, whatever their format, for `--where "tag.NAME = ..."`: on how many tracks (files
+    of the same bytes are one), how many different values, and the commonest.
+    """
+    from mirclr.library.store import Library
+    from mirclr.library.track_tags import count_tags, unread_tracks
+
+    with Library.open(store) as opened:
+        found, unread = count_tags(opened), unread_tracks(opened)
+    if as_json:
+        values = [[{"value": value, "tracks": tracks} for value, tracks in tag.commonest] for tag in found]
+        face.show_json([{**tag._asdict(), "commonest": each} for tag, each in zip(found, values, strict=True)])
+    else:
+        shown = ["; ".join(f"{value[:SHOWN]} ({tracks})" for value, tracks in tag.commonest) for tag in found]
+        rows = [{**tag._asdict(), "commonest": each} for tag, each in zip(found, shown, strict=True)]
+        face.show_table(rows, ["name", "tracks", "values", "commonest"])
+    if unread:
+        face.say(f"the tags of {unread} track(s) were not read yet; mirclr index reads them")
     return 0
 
 

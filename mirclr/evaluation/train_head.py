@@ -208,29 +208,37 @@ class _Exam:
         plain = Calibration((1.0,) * self.outputs.shape[1], (0.0,) * self.outputs.shape[1])
         return claims_of(self.task, plain.confidences(self.task, self.outputs), self.truth)
 
-    def measures(self) -> dict[str, tuple[float, float, float]]:
-        """(value, low, high) of every measure; the ends of a 95 % interval over artists."""
+    def measures(self) -> dict[str, tuple[float, float | None, float | None]]:
+        """(value, low, high) of every measure; the ends of a 95 % interval over artists.
+
+        A calibration error has none: drawing artists again adds noise that the error counts as its own, so that its
+        draws lie above it. What it is held against is the range of a perfect head's.
+        """
         precision, coverage = given_shares(self.claims, self.least, self.weights)
         found = {
             "right, of all answers": given_shares(self.claims, np.zeros(len(self.fold)), self.weights)[0],
             "right, of answers given": precision,
             "tracks with an answer": coverage,
-            "calibration error after": calibration_error(self.claims, self.weights),
+            "calibration error after": calibration_error(self.claims, self.weights[:1]),
         }
         if self.task != "multiclass":  # every label of every track is a claim: the share of right ones is how many hold
             found["labels that hold, of all"] = found.pop("right, of all answers")
         before = self._before()
         if before is not None:
-            found["calibration error before"] = calibration_error(before, self.weights)
+            found["calibration error before"] = calibration_error(before, self.weights[:1])
         perfect = perfect_errors(self.claims, PERFECT_DRAWS, generator(self.options.seed, "perfect"))
         found["calibration error of a perfect head"] = np.append(perfect.mean(), perfect)
         if self.task == "regression":
             found["Pearson's r"] = correlated(self.targets, self.outputs, self.weights.astype(np.float64)).mean(axis=1)
-        return {name: (float(draws[0]), *interval(draws[1:])) for name, draws in found.items()}
+        ends = {name: interval(draws[1:]) if len(draws) > 1 else (None, None) for name, draws in found.items()}
+        return {name: (float(draws[0]), *ends[name]) for name, draws in found.items()}
 
     def table(self) -> tuple[dict[str, Any], ...]:
         """`measures` for people."""
-        rows = [(name, value, f"{low:.3f} to {high:.3f}") for name, (value, low, high) in self.measures().items()]
+        rows = [
+            (name, value, "" if low is None else f"{low:.3f} to {high:.3f}")
+            for name, (value, low, high) in self.measures().items()
+        ]
         return tuple(dict(zip(COLUMNS, (name, round(value, 3), ends), strict=True)) for name, value, ends in rows)
 
     def story(self, calibration: Calibration) -> dict[str, Any]:

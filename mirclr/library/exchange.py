@@ -1,7 +1,7 @@
 """A library as one file for other programs: `.npz` (everything, and back again) or `.parquet` (tables for analysis).
 
 The npz holds plain arrays, no pickle: numbers as they are, texts as JSON in bytes. It keeps every live track, vectors,
-moments and measures, and the encoder's fingerprint; what is missing, quarantined or ignored stays behind.
+moments, measures and tags, and the encoder's fingerprint; what is missing, quarantined or ignored stays behind.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mirclr.library import schema
 from mirclr.library.rows import Binding, Contents
 from mirclr.library.side_file import packed_table, unpacked_table
 from mirclr.library.store import Library
+from mirclr.library.track_tags import every_tag, put_tags, unpacked_tags
 
 FORMAT = 1
 ENDINGS = (".npz", ".parquet")
@@ -60,6 +61,7 @@ def _npz(library: Library, contents: Contents, ids: list[str], descriptors: Mapp
         "starts": np.concatenate([starts for _, starts in moments] or [np.zeros(0, np.float32)]),
         "moments_of": np.repeat(np.arange(len(ids)), [len(starts) for _, starts in moments]),
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+        "tags": np.frombuffer(json.dumps(every_tag(library)).encode(), np.uint8),
     }
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
@@ -94,13 +96,18 @@ def import_library(source: Path, store: Path) -> int:
         tracks = unpacked_table(arrays)
         bound = Binding(about["name"], about["fingerprint"], about["dim"], about["sample_rate"], None, "")
         per_audio = _per_audio(tracks, arrays, about["recipes"])
-    except (KeyError, ValueError, IndexError, TypeError) as error:
+        # An export of an older mirclr has none; they are read by the next index run.
+        tags = unpacked_tags(json.loads(arrays["tags"].tobytes())) if "tags" in arrays else {}
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
         raise StoreError(f"{source}: not a whole export ({error!r}); export again") from error
     part = store.with_name(f".{store.name}.import")
     part.unlink(missing_ok=True)
     try:
         with Library.open_or_create(part, bound) as library:
             _fill(library, tracks, per_audio)
+            with library.batch():
+                for id_, (reader, found) in tags.items():
+                    put_tags(library, id_, found, reader)
             library.ask("PRAGMA journal_mode = DELETE")  # folds the log in: the file alone is the store
         part.replace(store)
     finally:

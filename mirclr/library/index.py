@@ -25,6 +25,7 @@ from mirclr.features.measurer import Measurer, measure_tracks
 from mirclr.features.measures import Measures
 from mirclr.library.rows import Stamp
 from mirclr.library.store import Library
+from mirclr.library.track_tags import drop_stale_tags, put_tags, read_missing_tags
 from mirclr.reports import Progress, Work
 
 SCAN_BATCH = 256  # files between two starts of the scanner's processes
@@ -94,6 +95,7 @@ def index_folder(
         _refuse_a_wipe(state, roots, spared=len(fresh))
     yield from _take_in(state, fresh)
     yield from _measure(state, roots)
+    yield from _read_tags(state, roots)
     if not prune:
         _refuse_a_wipe(state, roots)
     _finish(state, roots, prune)
@@ -172,7 +174,7 @@ def _take_in(state: _State, fresh: Sequence[Path]) -> Work[None]:
     """Scan, embed and store the files that must be opened, some at a time."""
     for start in range(0, len(fresh), SCAN_BATCH):
         part = fresh[start : start + SCAN_BATCH]
-        found = yield from _counted(scan_files(part, workers=state.workers), "scan", start, len(fresh))
+        found = yield from _counted(scan_files(part, workers=state.workers, further=True), "scan", start, len(fresh))
         with state.library.batch():
             _reject(state, _records(found.quarantine))
             _ignore(
@@ -231,6 +233,15 @@ def _measure(state: _State, roots: Sequence[Path]) -> Work[None]:
                 _put_measures(state, audio_id, measures)
 
 
+def _read_tags(state: _State, roots: Sequence[Path]) -> Work[None]:
+    """Read what an older mirclr did not read of the files, and no sound."""
+    here = _inside(roots)
+    wanted = lambda name: name.startswith(here) and name not in state.gone  # noqa: E731
+    bad = yield from read_missing_tags(state.library, wanted, state.workers)
+    with state.library.batch():
+        _quarantine(state, bad)
+
+
 def _put_track(state: _State, row: dict[str, Any], failed: dict[str, dict[str, str]]) -> None:
     """Store one row and count it, or set it aside when its audio gave no vector or the file is another by now."""
     name = os.fsencode(row["path"])
@@ -251,6 +262,8 @@ def _put_track(state: _State, row: dict[str, Any], failed: dict[str, dict[str, s
     # Which of several copies a scan calls the duplicate depends on what it saw; the store knows copies by audio_id.
     flags = ",".join(flag for flag in row["flags"].split(",") if flag != "duplicate")
     state.library.put_track({**row, "flags": flags})
+    if "further_tags" in row:
+        put_tags(state.library, row["id"], row["further_tags"])
     return None
 
 
@@ -275,6 +288,7 @@ def _finish(state: _State, roots: Sequence[Path], prune: bool) -> None:
         state.library.mark_missing(state.gone)
         if prune:
             state.library.prune()
+        drop_stale_tags(state.library)
     state.result.removed = len(state.gone)
 
 

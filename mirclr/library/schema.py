@@ -1,10 +1,11 @@
 """The library store on disk: one SQLite file, its tables, and how the file says what it is.
 
 A path is a row of `tracks`; what was learned from sound is keyed by `audio_id`, the hash of the decoded audio, so that
-a copy, a move and a new tag cost nothing. Paths are BLOBs: a file name on Unix is bytes, not text.
+a copy, a move and a new tag cost nothing. What was read of a file beside its row, its tags, is keyed by `id`, the hash
+of the file: a move keeps them and another content has others. Paths are BLOBs: a file name on Unix is bytes, not text.
 
-Versions: 1 had no measures and no `state`. A writer brings an old store up to date (`upgrade`) and loses nothing; a
-reader takes it as it is.
+Versions: 1 had no measures and no `state`, 2 no tags but those of a track's row. A writer brings an old store up to
+date (`upgrade`) and loses nothing; a reader takes it as it is.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from mirclr.library.connection import REMAKE
 
 # "mclr" in ASCII: `file library.db` and sqlite3 show it, and another program's database is never taken for ours.
 APPLICATION_ID = 0x6D636C72
-VERSION = 2
+VERSION = 3
 WITHOUT_MEASURES = 1  # the last version that had none
+WITHOUT_TAGS = 2  # likewise
 
 # The contract's track table, as stored. `path` is bytes here and str (surrogateescape) in every DataFrame.
 TRACK_COLUMNS = (
@@ -55,6 +57,17 @@ MEASURES = (
         audio_id TEXT PRIMARY KEY NOT NULL, timbre BLOB NOT NULL, rhythm BLOB NOT NULL, harmony BLOB NOT NULL
     )""",
 )
+# `tag_files`: whose tags were read, by which reader. A number is never given twice, so that the tags of a file that was
+# read again, or is gone, are nobody's until they are deleted. `tags` lies in the order of names: a filter reads one tag
+# of all files, and nothing else.
+TAGS = (
+    """CREATE TABLE tag_files (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, reader INTEGER NOT NULL
+    )""",
+    """CREATE TABLE tags (
+        name TEXT NOT NULL, value TEXT NOT NULL, file INTEGER NOT NULL, PRIMARY KEY (name, value, file)
+    ) WITHOUT ROWID""",
+)
 # Drawn anew by every transaction that changes an answer: what was computed from the store names the state it saw.
 NEW_STATE = "UPDATE meta SET state = lower(hex(randomblob(16)))"
 
@@ -88,9 +101,10 @@ TABLES = (
     # Covers and notes between the music, so that they are opened once. `judge`: the mirclr that found no audio there.
     "CREATE TABLE ignored (path BLOB PRIMARY KEY NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT NOT NULL)",
     *MEASURES,
+    *TAGS,
 )
 # From a version to the next one.
-UPGRADES = {1: ("ALTER TABLE meta ADD COLUMN state TEXT", *MEASURES)}
+UPGRADES = {1: ("ALTER TABLE meta ADD COLUMN state TEXT", *MEASURES), 2: TAGS}
 
 INSERT_META = (
     "INSERT INTO meta (one, encoder, fingerprint, dim, sample_rate, folder, created) VALUES (1, ?, ?, ?, ?, ?, ?)"
@@ -106,9 +120,14 @@ LIVE_TRACKS = (
 )
 LIVE_TRACKS_UNMEASURED = f"SELECT {_NAMES}, NULL, NULL, NULL FROM tracks WHERE missing = 0 ORDER BY path"
 PER_AUDIO = ("vectors", "segments", "measures", "descriptors")
+# Contents that no track has any more; and what is left of a file that was read again.
+STALE_TAG_FILES = "id NOT IN (SELECT id FROM tracks)"
+ORPHANED_TAGS = "DELETE FROM tags WHERE file NOT IN (SELECT number FROM tag_files)"
 PRUNE = (
     "DELETE FROM tracks WHERE missing = 1",
     *(f"DELETE FROM {table} WHERE audio_id NOT IN (SELECT audio_id FROM tracks)" for table in PER_AUDIO),
+    f"DELETE FROM tag_files WHERE {STALE_TAG_FILES}",
+    ORPHANED_TAGS,
 )
 
 

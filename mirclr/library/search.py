@@ -22,6 +22,7 @@ from mirclr.library.hubness import HUBBY, Hubness, hubness, nearness
 from mirclr.library.rows import Contents
 from mirclr.library.side_file import packed_table, read_side_file, unpacked_table, write_side_file
 from mirclr.library.store import Library
+from mirclr.library.track_tags import TrackTags
 
 PRIOR_TRACKS = 2.0
 PACKED_FROM = 5000  # tracks: smaller libraries open as fast without
@@ -140,6 +141,11 @@ class Catalogue:
         where not measured (`mirclr index` measures what is missing). Raises StoreError when the store is gone."""
         with Library.open(self.path) as library:
             return library.descriptors(self.tracks["audio_id"].tolist())
+
+    @cached_property
+    def tags(self) -> TrackTags:
+        """Every tag of every row, read from the store when it is asked for, as filters do."""
+        return TrackTags(self.path, self.tracks["id"].tolist())
 
     def segments(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """The kept moments of a row: `(S, D)` float32 unit rows in `space`, and their `(S,)` starts in seconds.

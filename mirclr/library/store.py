@@ -216,7 +216,7 @@ class Library:
     def put_track(self, row: Mapping[str, Any]) -> None:
         """Insert or replace the row of one path; `row` has the columns of the contract's track table."""
         values = [os.fsencode(row["path"]), *(cell(row.get(name)) for name in schema.TRACK_COLUMNS[1:])]
-        self._change(schema.PUT_TRACK, [values])
+        self.change(schema.PUT_TRACK, [values])
 
     def put_vectors(self, audio_id: str, vector: np.ndarray, segments: np.ndarray, starts: np.ndarray) -> None:
         """Store `(D,)`, `(S, D)` and `(S,)` seconds for one audio. Raises StoreError on a wrong shape or a NaN."""
@@ -226,28 +226,28 @@ class Library:
                 f"{self.path}: audio {audio_id}: expected finite vectors of {dim} values, got {vector.shape} and "
                 f"{segments.shape}; the encoder {self.binding.name} does not do what it says"
             )
-        self._change("INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(audio_id, blob(vector))])
-        self._change("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", [(audio_id, blob(starts), blob(segments))])
+        self.change("INSERT OR REPLACE INTO vectors VALUES (?, ?)", [(audio_id, blob(vector))])
+        self.change("INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", [(audio_id, blob(starts), blob(segments))])
 
     def put_measures(self, audio_id: str, measures: Measures, recipe: str) -> None:
         """Store what was measured of one audio; `recipe`: the fingerprint of the measurer."""
         row = (audio_id, recipe, cell(measures.tempo), measures.key, cell(measures.energy))
-        self._change("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?, ?)", [row])
+        self.change("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?, ?)", [row])
         vectors = (blob(getattr(measures, name)) for name in schema.DESCRIPTORS)
-        self._change("INSERT OR REPLACE INTO descriptors VALUES (?, ?, ?, ?)", [(audio_id, *vectors)])
+        self.change("INSERT OR REPLACE INTO descriptors VALUES (?, ?, ?, ?)", [(audio_id, *vectors)])
 
     def forget(self, paths: Iterable[bytes]) -> None:
         """Remove the rows of paths; vectors stay until `prune`."""
-        self._change("DELETE FROM tracks WHERE path = ?", [(path,) for path in paths])
+        self.change("DELETE FROM tracks WHERE path = ?", [(path,) for path in paths])
 
     def mark_missing(self, paths: Iterable[bytes], missing: bool = True) -> None:
         """Take paths out of every answer, or back in."""
-        self._change("UPDATE tracks SET missing = ? WHERE path = ?", [(int(missing), path) for path in paths])
+        self.change("UPDATE tracks SET missing = ? WHERE path = ?", [(int(missing), path) for path in paths])
 
     def prune(self) -> None:
         """Delete missing tracks and vectors that no track uses."""
         for statement in schema.PRUNE:
-            self._change(statement, [()])
+            self.change(statement, [()])
 
     def put_quarantine(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert or replace rows of the contract's quarantine table."""
@@ -265,16 +265,18 @@ class Library:
         self._db.executemany("DELETE FROM quarantine WHERE path = ?", values)
         self._db.executemany("DELETE FROM ignored WHERE path = ?", values)
 
-    # -- inside --------------------------------------------------------------------------------------------------
+    # -- for this room's own modules -----------------------------------------------------------------------------
 
     def ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query, for this room's own modules."""
+        """The rows of a query."""
         with named(self.path):
             return self._db.execute(sql, values).fetchall()
 
-    def _change(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run a statement once a row; the store's state is new if it changed anything."""
+    def change(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once a row, inside a batch; the store's state is new if it changed anything."""
         self._changed |= self._db.executemany(statement, rows).rowcount > 0
+
+    # -- inside --------------------------------------------------------------------------------------------------
 
     def _tracks(self) -> pd.DataFrame:
         query = schema.LIVE_TRACKS if self.version > schema.WITHOUT_MEASURES else schema.LIVE_TRACKS_UNMEASURED

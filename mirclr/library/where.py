@@ -7,15 +7,22 @@
                | NAME ["not"] "in" "(" VALUE ("," VALUE)... ")"
                | NAME ["not"] "like" TEXT            (% any letters, _ one letter)
                | NAME "is" ["not"] "missing"
+    NAME       = a column of the table | "tag." any tag of the files
     VALUE      = NUMBER | TEXT                       (TEXT in 'single' or "double" quotes, doubled inside)
 
 Texts are compared as a person compares them: case, width and spacing do not count. A track without the value meets no
-comparison, whichever its sign; `is missing` finds it, and `not` turns any answer round. Nothing of a filter is run: it
-becomes comparisons of columns.
+comparison, whichever its sign; `is missing` finds it, and `not` turns any answer round.
+
+A tag may have several values. A track meets a comparison where any of them does, and `!=`, `not in` and `not like`
+where it has one and none is what they say. Compared with a number, those values count that are one. A tag that no
+track has is a mistake, not an empty answer.
+
+Nothing of a filter is run: it becomes comparisons of columns.
 """
 
 from __future__ import annotations
 
+import difflib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,11 +32,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from mirclr.audio.tag_names import KNOWN, tag_name
 from mirclr.config import nearest
 from mirclr.errors import UsageError
+from mirclr.library.columns import NUMBER, TEXT, Table, Tags, Test
 from mirclr.library.names import folded
 
-TEXT, NUMBER = "text", "number"
+TAG = "tag."  # in front of a tag's name, so that no column, now or later, can be in its way
 FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("path", "artist", "album", "title", "genre", "key", "container", "codec", "flags"), TEXT),
     **dict.fromkeys(("year", "track", "duration", "tempo", "energy", "size", "sample_rate", "channels"), NUMBER),
@@ -39,14 +48,16 @@ energy in LUFS, duration in seconds, size in bytes)."""
 DEEPEST = 50  # brackets and nots inside each other
 TOKEN = re.compile(
     r"""\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?![\w.]))|(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
-    |(?P<word>[^\W\d]\w*)|(?P<sign>==|!=|<>|<=|>=|[=<>(),]))""",
+    |(?P<word>[^\W\d]\w*(?:\.\w+)?)|(?P<sign>==|!=|<>|<=|>=|[=<>(),]))""",
     re.VERBOSE,
 )
 COMPARE: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "=": operator.eq, "==": operator.eq, "!=": operator.ne, "<>": operator.ne,
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-Mask = Callable[[pd.DataFrame], np.ndarray]
+EQUAL, UNEQUAL = ("=", "=="), ("!=", "<>")
+SHOWN = 8  # tags that a complaint names
+Mask = Callable[[Table], np.ndarray]
 
 
 class _Token(NamedTuple):
@@ -57,9 +68,10 @@ class _Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Where:
-    """A filter that was read. `text` is what was typed."""
+    """A filter that was read. `text` is what was typed, `tags` are the tags it names, and where."""
 
     text: str
+    tags: tuple[tuple[str, int], ...]
     _mask: Mask
 
     @classmethod
@@ -68,11 +80,19 @@ class Where:
 
         Raises UsageError that shows the place, says what was expected, and knows the nearest name.
         """
-        return cls(text, _Parser(text, fields).filter())
+        parser = _Parser(text, fields)
+        mask = parser.filter()
+        return cls(text, tuple(parser.tags), mask)
 
-    def mask(self, tracks: pd.DataFrame) -> np.ndarray:
-        """`(N,)` bool: which rows of a track table meet it."""
-        return self._mask(tracks)
+    def mask(self, tracks: pd.DataFrame, tags: Tags | None = None) -> np.ndarray:
+        """`(N,)` bool: which rows of a track table meet it; `tags` are asked for those it names.
+
+        Raises UsageError, with the nearest names there are, on a tag that no row has, and what `tags` raises.
+        """
+        for name, place in self.tags:
+            if tags is None or not len(tags.column(name).rows):
+                raise _wrong(self.text, f"no track has a tag {name!r}.{_near(name, tags)}", place)
+        return self._mask(Table(tracks, tags))
 
 
 class _Parser:
@@ -81,6 +101,7 @@ class _Parser:
     def __init__(self, text: str, fields: Mapping[str, str]) -> None:
         self.text, self.fields = text, fields
         self.tokens, self.at, self.depth = self._tokens(), 0, 0
+        self.tags: list[tuple[str, int]] = []
 
     def _tokens(self) -> list[_Token]:
         out, place = [], 0
@@ -137,69 +158,83 @@ class _Parser:
         if self._took("is"):
             there = self._took("not")
             self._need("missing", "expected `missing`")
-            return lambda tracks: tracks[name].notna().to_numpy() == there
+            return lambda table: table.known(name) == there
         if self._now.text in COMPARE:
             return self._compared(name, self._next().text)
         turned = self._took("not")
         if self._took("in"):
-            return self._turned(name, self._among(name), turned)
+            return _meets(name, self._among(name), turned)
         if self._took("like"):
-            return self._turned(name, self._like(name), turned)
+            return _meets(name, [(TEXT, self._like(name))], turned)
         raise self._wrong("expected a comparison: = != < <= > >= in like is")
 
-    def _turned(self, name: str, inside: Mask, turned: bool) -> Mask:
-        """`not in` and `not like`: of the rows that have the value."""
-        return (lambda tracks: ~inside(tracks) & tracks[name].notna().to_numpy()) if turned else inside
-
     def _compared(self, name: str, sign: str) -> Mask:
-        if self.fields[name] == NUMBER:
-            value, compare = float(self._value(name)), COMPARE[sign]
-            return lambda tracks: _on_numbers(tracks[name], lambda column: compare(column, value))
-        if sign not in ("=", "==", "!=", "<>"):
-            raise self._wrong(f"{name} is text: compare it with =, !=, in or like", self.tokens[self.at - 1].place)
-        wanted, equal = self._value(name), sign in ("=", "==")
-        return lambda tracks: _on_texts(tracks[name], lambda text: (text == wanted) == equal)
+        place = self.tokens[self.at - 1].place
+        if self.fields.get(name) == TEXT and sign not in (*EQUAL, *UNEQUAL):
+            raise self._wrong(f"{name} is text: compare it with =, !=, in or like", place)
+        value = self._value(name)
+        if isinstance(value, str):
+            if sign not in (*EQUAL, *UNEQUAL):
+                raise self._wrong(
+                    f"texts have no order: compare {name} with a number, or with =, !=, in or like", place
+                )
+            return _meets(name, [(TEXT, lambda text: text == value)], sign in UNEQUAL)
+        compare = COMPARE["=" if sign in UNEQUAL else sign]
+        return _meets(name, [(NUMBER, lambda numbers: compare(numbers, value))], sign in UNEQUAL)
 
-    def _among(self, name: str) -> Mask:
+    def _among(self, name: str) -> list[tuple[str, Test]]:
         self._need("(", "expected a list in brackets: in ('a', 'b')")
         values = [self._value(name)]
         while self._took(","):
             values.append(self._value(name))
         self._need(")", "a bracket is not closed, or a comma is missing")
-        if self.fields[name] == NUMBER:
-            numbers = [float(value) for value in values]
-            return lambda tracks: _on_numbers(tracks[name], lambda column: np.isin(column, numbers))
-        texts = frozenset(values)
-        return lambda tracks: _on_texts(tracks[name], texts.__contains__)
+        texts = frozenset(value for value in values if isinstance(value, str))
+        numbers = [value for value in values if not isinstance(value, str)]
+        tests: list[tuple[str, Test]] = [(TEXT, texts.__contains__)] if texts else []
+        return tests + ([(NUMBER, lambda column: np.isin(column, numbers))] if numbers else [])
 
-    def _like(self, name: str) -> Mask:
-        if self.fields[name] == NUMBER:
-            raise self._wrong(
-                f"{name} is a number: compare it with = != < <= > >= or in", self.tokens[self.at - 1].place
-            )
-        parts = re.split(r"([%_])", self._value(name))
+    def _like(self, name: str) -> Test:
+        place = self.tokens[self.at - 1].place
+        if self.fields.get(name) == NUMBER:
+            raise self._wrong(f"{name} is a number: compare it with = != < <= > >= or in", place)
+        value = self._value(name)
+        if not isinstance(value, str):
+            raise self._wrong("expected a text in quotes", self.tokens[self.at - 1].place)
         kinds = {"%": ".*?", "_": "."}
-        pattern = re.compile("".join(kinds.get(part) or re.escape(part) for part in parts), re.DOTALL)
-        return lambda tracks: _on_texts(tracks[name], lambda text: pattern.fullmatch(text) is not None)
+        pattern = re.compile(
+            "".join(kinds.get(part) or re.escape(part) for part in re.split("([%_])", value)), re.DOTALL
+        )
+        return lambda text: pattern.fullmatch(text) is not None
 
     def _name(self) -> str:
+        """The next name: a column, or TAG and a tag's own name."""
         token = self._next()
         if token.kind != "word":
-            raise self._wrong("expected a name: " + ", ".join(self.fields), token.place)
-        if token.text.lower() not in self.fields:
-            raise self._wrong(f"no name {token.text!r}.{nearest(token.text.lower(), self.fields)}", token.place)
-        return token.text.lower()
+            raise self._wrong(f"expected a name: {', '.join(self.fields)}, or {TAG}NAME", token.place)
+        name = token.text.lower()
+        if name.startswith(TAG):
+            tag = tag_name(name.removeprefix(TAG))
+            if not tag:
+                raise self._wrong("tags of this name are not kept: no lyrics, pictures and the like", token.place)
+            self.tags.append((tag, token.place))
+            return TAG + tag
+        if name not in self.fields:
+            hint = f" Did you mean '{TAG}{tag_name(name)}'?" if tag_name(name) in KNOWN else nearest(name, self.fields)
+            further = "" if "Did you mean" in hint else f" Any tag of the files is {TAG}NAME."
+            raise self._wrong(f"no name {token.text!r}.{hint}{further}", token.place)
+        return name
 
-    def _value(self, name: str) -> str:
-        """The next value, a text folded and without its quotes."""
-        token, kind = self._next(), self.fields[name]
+    def _value(self, name: str) -> str | float:
+        """The next value: a number, or a text folded and without its quotes. A tag may be compared with either."""
+        token, kind = self._next(), self.fields.get(name)
         if token.kind not in (TEXT, NUMBER):
-            raise self._wrong(f"expected a {kind}{' in quotes' if kind == TEXT else ''}", token.place)
-        if token.kind != kind:
+            expected = {TEXT: "text in quotes", NUMBER: "number", None: "number, or a text in quotes"}[kind]
+            raise self._wrong(f"expected a {expected}", token.place)
+        if kind is not None and token.kind != kind:
             example = f"{name} is text: put it in quotes" if kind == TEXT else f"{name} is a number: no quotes"
             raise self._wrong(example, token.place)
         quote = token.text[0]
-        return token.text if kind == NUMBER else folded(token.text[1:-1].replace(quote * 2, quote))
+        return float(token.text) if token.kind == NUMBER else folded(token.text[1:-1].replace(quote * 2, quote))
 
     @property
     def _now(self) -> _Token:
@@ -222,18 +257,29 @@ class _Parser:
             raise self._wrong(complaint)
 
     def _wrong(self, complaint: str, place: int | None = None) -> UsageError:
-        place = self._now.place if place is None else place
-        return UsageError(f"--where: {complaint}\n  {self.text}\n  {' ' * place}^")
+        return _wrong(self.text, complaint, self._now.place if place is None else place)
 
 
-def _on_numbers(column: pd.Series, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """A test on the rows that have a number."""
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(test(values) & ~np.isnan(values))
+def _meets(name: str, tests: Sequence[tuple[str, Test]], turned: bool) -> Mask:
+    """One of the tests is met; `turned`: none is, by the rows that have a value the tests could be of."""
+
+    def met(table: Table) -> np.ndarray:
+        return np.logical_or.reduce([table.met(name, kind, test) for kind, test in tests])
+
+    def unmet(table: Table) -> np.ndarray:
+        return np.logical_or.reduce([table.known(name, kind) for kind, _ in tests]) & ~met(table)
+
+    return unmet if turned else met
 
 
-def _on_texts(column: pd.Series, test: Callable[[str], bool]) -> np.ndarray:
-    """A test on the rows that have a text; each different text is folded and tested once."""
-    codes, texts = pd.factorize(column)
-    passed: Sequence[bool] = [test(folded(str(text))) for text in texts]
-    return np.append(np.array(passed, bool), False)[codes]  # a row without a text has code -1
+def _near(name: str, tags: Tags | None) -> str:
+    """The tags there are that are written most like `name`, or else the commonest."""
+    names = [] if tags is None else list(tags.names())
+    close = [near for near in difflib.get_close_matches(name, names) if tags and len(tags.column(near).rows)]
+    shown = ", ".join(TAG + each for each in close or names[:SHOWN])
+    more = "; mirclr library tags lists them all" if len(names) > SHOWN else ""
+    return f" Did you mean {shown}?" if close else f" There are {shown}{more}" if names else ""
+
+
+def _wrong(text: str, complaint: str, place: int) -> UsageError:
+    return UsageError(f"--where: {complaint}\n  {text}\n  {' ' * place}^")

@@ -76,8 +76,9 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Digest of all that decides its result."""
-        text = json.dumps([self.row.name, self.config.model_dump(mode="json"), self.minutes], sort_keys=True)
+        """Digest of all that decides its result. The budget is `minutes`, whatever the configuration's own is."""
+        settings = self.config.model_dump(mode="json", exclude={"budget", "most_passes"})
+        text = json.dumps([self.row.name, settings, self.minutes], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
     @property

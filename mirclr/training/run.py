@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -211,7 +212,9 @@ def _plan(config: PretrainConfig, source: Source, at: Position, fabric: Fabric) 
     """The schedule: a count of steps, or as many as the minutes left are likely to hold."""
     if config.budget.steps is not None:
         return Plan(config.budget.steps)
-    plan = Plan(max(1, at.planned), config.budget.minutes or DEFAULT_MINUTES)
+    steps = source.sampler.batches_per_epoch / config.optim.accumulate
+    most = math.inf if config.most_passes is None else max(1, round(config.most_passes * steps))
+    plan = Plan(max(1, at.planned), config.budget.minutes or DEFAULT_MINUTES, most)
     plan.replan(at.step, at.elapsed_s, agreed(fabric, seconds_per_step(source, config, fabric)))
     return plan
 

@@ -18,10 +18,17 @@ def warmup_cosine(progress: float, warmup: float) -> float:
 
 @dataclass
 class Plan:
-    """How far the schedule runs: `total` steps, and `minutes` when it follows a clock rather than a count."""
+    """How far the schedule runs: `total` steps, and `minutes` when it follows a clock rather than a count; by the clock
+    no farther than `most` steps."""
 
     total: int
     minutes: float | None = None
+    most: float = math.inf
+
+    @property
+    def cut(self) -> bool:
+        """Whether `most` ends it before the clock does."""
+        return self.minutes is not None and self.total >= self.most
 
     def progress(self, step: int) -> float:
         """Where the middle of `step` lies in 0..1; the middle, so that neither end has a learning rate of zero."""
@@ -35,7 +42,7 @@ class Plan:
         if self.minutes is None:
             return
         left = self.minutes * 60 - elapsed_s
-        self.total = max(step + 1, step + int(left / max(step_s, 1e-6)))
+        self.total = int(min(self.most, max(step + 1, step + int(left / max(step_s, 1e-6)))))
 
     def over(self, step: int, elapsed_s: float) -> bool:
         """Whether `step` is past the end. A clock that ran out ends the run whatever the count says."""

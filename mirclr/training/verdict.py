@@ -29,6 +29,11 @@ def outlook(reports: Sequence[Mapping[str, Any]], plan: Plan, elapsed_s: float, 
     steps = reports[-1]["step"] if reports else 0
     seen = steps * batch / max(1, tracks)
     did = f"{steps} steps in {time_text(elapsed_s)}; every track was seen about {seen:.0f} times"
+    if plan.cut:
+        return (
+            f"{did}, the most there is: more of so little music would be learned by heart (docs/training.md; "
+            "most_passes=N changes it). More music would buy more"
+        )
     scores = [r["held_out_reciprocal_rank"] for r in reports if "held_out_reciprocal_rank" in r]
     quarter = len(scores) // 4
     if quarter < 2:

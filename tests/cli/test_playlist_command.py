@@ -16,6 +16,7 @@ from mirclr.features.measures import SIZES, Measures
 from mirclr.library.playlist_formats import FORMATS
 from mirclr.library.playlist_read import read_playlist
 from mirclr.library.store import Library
+from mirclr.library.track_tags import put_tags
 from mirclr.seeds import generator
 from tests.support.library import Bands, track_row
 
@@ -44,6 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 **{name: rows[n] for name, rows in described.items()},
             )  # fmt: skip
             library.put_measures(row["audio_id"], measures, "test")
+            put_tags(library, row["id"], {"mood": ["calm", "dark"] if n % 3 else ["wild"]})
     return folder
 
 
@@ -93,6 +95,19 @@ def test_rules_typed_are_rules_kept() -> None:
     assert not {row["path"] for row in json.loads(after.stdout)[1:]} & set(paths_in("heard.csv"))
     minutes = mirclr("playlist", "title 04", "--minutes", 30, "--json")
     assert len(json.loads(minutes.stdout)) == 8  # of 200 s: more than 28.5 minutes, not more than 30, is 9 - 1
+
+
+def test_every_list_can_be_of_a_tag() -> None:
+    wild = ["--where", "tag.mood = 'wild'", "--per-artist", 9]
+    made = mirclr("playlist", "title 03", *wild, "--length", 6, "--json", "-o", "wild.m3u8").stdout
+    assert {int(row["title"].split()[1]) % 3 for row in json.loads(made)} == {0}
+    mirclr("playlist", "extend", "wild.m3u8", "--by", 4, *wild, "-o", "wilder.m3u8")
+    assert len(paths_in("wilder.m3u8")) == 10
+    assert {int(Path(path).stem) % 3 for path in paths_in("wilder.m3u8")} == {0}
+    heard = mirclr("playlist", "radio", "title 03", *wild[:2], "--count", 5).stdout.split()
+    assert {int(Path(path).stem) % 3 for path in heard} == {0}
+    said = mirclr("playlist", "title 03", "--where", "tag.mod = 'wild'", code=2).stderr
+    assert "no track has a tag 'mod'. Did you mean tag.mood?" in said
 
 
 def test_reasons_are_shown_and_written() -> None:

@@ -39,6 +39,12 @@ def test_an_artist_and_a_filter(store: Path) -> None:
     assert {row["title"] for row in rows} == {"Song 2", "Song 3"}
 
 
+def test_a_filter_on_a_tag(store: Path) -> None:
+    rows, said = asked(store, "Song 0", "--where", "tag.title like 'song %' and tag.artist != 'can'")
+    assert said.splitlines()[0] == "like Can - Song 0; among 4 track(s)"
+    assert {row["title"] for row in rows} == {"Song 2", "Song 3", "Song 4", "Song 5"}
+
+
 def test_moments_have_times_and_a_moment_can_be_asked_for(store: Path) -> None:
     rows, said = asked(store, "Song 0", "--at", "0:01", "--moments", "-k", 3)
     assert said.startswith("like Can - Song 0 at 0:0")
@@ -70,6 +76,7 @@ def test_correcting_hubs_changes_the_order_and_not_the_cosines(store: Path) -> N
         (["Song 0", "--at", "9:00"], "the track ends at 0:01"),
         (["--words", "calm"], "--words and --joint go together"),
         (["--artist", "Cann"], r"no track of the library has this artist. Nearest: can"),
+        (["Song 0", "--where", "tag.tilte = 'x'"], "no track has a tag 'tilte'. Did you mean tag.title"),
         (["Song 0", "--where", "gener = 'jazz'"], "no name 'gener'. Did you mean 'genre'?"),
         (["Song 0", "--words", "calm", "--joint", "x", "--moments"], "knows whole tracks only"),
         (["Song 0", "--like", "Song 1:0"], "a weight of 0 says nothing"),

@@ -6,12 +6,14 @@ import contextlib
 import operator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mirclr.errors import UsageError
+from mirclr.library.columns import TagColumn
 from mirclr.library.where import FIELDS, Where
 
 ROWS: list[dict[str, Any]] = [
@@ -94,6 +96,99 @@ def test_a_mistake_is_shown_with_its_place(text: str, complaint: str, place: int
         assert str(caught.value).splitlines()[-1] == "  " + " " * place + "^"
 
 
+class Said:
+    """Tags of the four rows, as the store would give them."""
+
+    def __init__(self, **tags: list[list[str]]) -> None:
+        self.tags = tags
+
+    def column(self, name: str) -> TagColumn:
+        pairs = [(row, text) for row, texts in enumerate(self.tags.get(name, [])) for text in texts]
+        texts = np.array([text for _, text in pairs], dtype=object)
+        return TagColumn(len(ROWS), np.array([row for row, _ in pairs], np.int64), texts)
+
+    def names(self) -> list[str]:
+        return list(self.tags)
+
+
+TAGS = Said(
+    composer=[["Davis", "Evans"], ["davis "], ["Björk"], []],
+    bpm=[["136"], ["090.50", "fast"], ["fast"], []],
+    rating=[["196"], ["0.8"], [], ["3/5"]],
+    mood=[["calm", "sad"], ["Calm"], [], ["wild"]],
+    albumartist=[[], ["Various"], [], []],
+    huge=[["9" * 999], ["-1e5"], ["nan"], ["+.5"]],
+)
+
+
+def tagged(text: str) -> list[int]:
+    return [row for row, met in enumerate(Where.parse(text).mask(TABLE, TAGS).tolist()) if met]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("tag.composer = 'davis'", [0, 1]),
+        ("TAG.Composer == 'DAVIS' and year < 1960", [0]),
+        ("tag.composer = 'evans' or tag.mood = 'wild'", [0, 3]),
+        ("tag.composer != 'evans'", [1, 2]),  # of those that have one, those of which none is
+        ("not tag.composer = 'evans'", [1, 2, 3]),
+        ("tag.composer in ('evans', 'björk')", [0, 2]),
+        ("tag.composer not in ('evans', 'björk')", [1]),
+        ("tag.mood like 'c%'", [0, 1]),
+        ("tag.mood not like 's%'", [1, 3]),
+        ("tag.mood is missing", [2]),
+        ("tag.mood is not missing", [0, 1, 3]),
+        ("tag.mood is missing or tag.rating is missing", [2]),
+        ("tag.bpm > 100", [0]),
+        ("tag.bpm = 90.5", [1]),
+        ("tag.bpm != 136", [1]),  # "fast" is no number: it meets no comparison with one
+        ("tag.bpm = 'fast'", [1, 2]),
+        ("tag.bpm != 'fast'", [0]),
+        ("tag.bpm <= 136", [0, 1]),
+        ("tag.bpm in (136, 'fast')", [0, 1, 2]),
+        ("tag.bpm not in (136, 'slow')", [1, 2]),
+        ("tag.bpm not in (136)", [1]),
+        ("tag.rating > 0", [0, 1]),
+        ("tag.album_artist = 'various'", [1]),
+        ("tag.ALBUMARTIST='various'", [1]),
+        ("tag.huge > -1000000", [3]),
+        ("genre = 'jazz' and (tag.mood = 'sad' or tag.mood = 'wild')", [0, 3]),
+    ],
+)
+def test_a_filter_on_tags_finds_what_it_says(text: str, found: list[int]) -> None:
+    assert tagged(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint", "place"),
+    [
+        ("year < 1970 and tag.compsoer = 'x'", "no track has a tag 'compsoer'. Did you mean tag.composer?", 16),
+        ("tag.xyzzy is missing", "no track has a tag 'xyzzy'. There are tag.composer, tag.bpm", 0),
+        ("tag.mood < 'm'", "texts have no order: compare tag.mood with a number, or with =", 9),
+        ("tag.mood like 3", "expected a text in quotes", 14),
+        ("tag.mood = calm", "expected a number, or a text in quotes", 11),
+        ("tag.mood", "expected a comparison", 8),
+        ("tag.lyrics = 'la'", "tags of this name are not kept", 0),
+        ("tag.", "this is no part of a filter", 3),
+        ("mood = 'calm'", "no name 'mood'. Did you mean 'tag.mood'", 0),
+        ("Album_Artist = 'x'", "no name 'Album_Artist'. Did you mean 'tag.albumartist'", 0),
+        ("danceability = 'x'", r"no name 'danceability'. Known: .* Any tag of the files is tag.NAME", 0),
+        ("genre.x = 'y'", "no name 'genre.x'", 0),
+        ("tag.a.b = 'y'", "this is no part of a filter", 5),
+    ],
+)
+def test_a_mistake_about_tags_is_shown_with_its_place(text: str, complaint: str, place: int) -> None:
+    with pytest.raises(UsageError, match=complaint) as caught:
+        tagged(text)
+    assert str(caught.value).splitlines()[-1] == "  " + " " * place + "^"
+
+
+def test_a_table_without_tags_has_none() -> None:
+    with pytest.raises(UsageError, match="no track has a tag 'mood'"):
+        Where.parse("tag.mood = 'calm'").mask(TABLE)
+
+
 SIGNS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 simple = st.tuples(st.sampled_from(["year", "tempo"]), st.sampled_from(sorted(SIGNS)), st.integers(1950, 2010))
 trees = st.recursive(
@@ -132,8 +227,50 @@ def test_any_filter_is_a_loop_over_the_rows(tree: Any) -> None:
     assert rows(written(tree)) == [place for place, row in enumerate(ROWS) if holds(tree, row)]
 
 
+values = st.lists(st.sampled_from(["a", "A ", "b", "12", "012", "7.5", "x"]), max_size=3)
+compared = st.one_of(
+    st.tuples(st.just("number"), st.sampled_from(sorted(SIGNS)), st.sampled_from([7.5, 12, 9])),
+    st.tuples(st.just("text"), st.sampled_from(["=", "!="]), st.sampled_from(["a", "b", "12"])),
+)
+
+
+@given(st.tuples(values, values, values, values), compared)
+def test_any_comparison_with_a_tag_is_a_loop_over_its_values(
+    tags: tuple[list[str], ...], comparison: tuple[str, str, Any]
+) -> None:
+    kind, sign, value = comparison
+    said = Said(x=list(tags), other=[["there"]] * 4)
+
+    def meets(texts: list[str]) -> bool:
+        read = [float(text) for text in texts if text[0].isdigit()] if kind == "number" else map(str.strip, texts)
+        mine = [each.lower() if isinstance(each, str) else each for each in read]
+        if sign == "!=":
+            return bool(mine) and value not in mine
+        return any(SIGNS[sign](each, value) for each in mine)
+
+    text = f"tag.x {sign} {value!r}"
+    if not any(tags):
+        with pytest.raises(UsageError, match="no track has a tag 'x'"):
+            Where.parse(text).mask(TABLE, said)
+    else:
+        assert Where.parse(text).mask(TABLE, said).tolist() == [meets(texts) for texts in tags]
+
+
+pieces = st.lists(
+    st.sampled_from(["tag.mood", "tag.bpm", "tag.", "year", "=", "!=", "<", "in", "not", "like", "is", "missing", "(",
+                     ")", ",", "'calm'", "3", "and", "or", "tag.nothing"]),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(pieces)
+def test_no_heap_of_pieces_does_anything_but_filter_or_complain(words: list[str]) -> None:
+    with contextlib.suppress(UsageError):
+        assert Where.parse(" ".join(words)).mask(TABLE, TAGS).shape == (len(TABLE),)
+
+
 @given(st.text(max_size=30))
 def test_no_text_does_anything_but_filter_or_complain(text: str) -> None:
     known = {name: kind for name, kind in FIELDS.items() if name in TABLE}
     with contextlib.suppress(UsageError):
-        assert len(Where.parse(text, known).mask(TABLE)) == len(TABLE)
+        assert len(Where.parse(text, known).mask(TABLE, TAGS)) == len(TABLE)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mirclr.audio.scan import scan
-from mirclr.config import PretrainConfig, validate
+from mirclr.config import BudgetConfig, PretrainConfig, validate
 from mirclr.datasets.table import load_collection
 from mirclr.errors import ConfigError, DatasetError
 from mirclr.evaluation.judge import Judged, Measure
@@ -159,6 +159,7 @@ def test_the_key_of_a_job_changes_with_everything_that_decides_its_result(tmp_pa
     other = Row("", "default", row.config.model_copy(update={"hold_out": 0.2}))
     keys = {Job(*job, tmp_path).key for job in [(row, 0, 1.0), (row, 1, 1.0), (row, 0, 2.0), (other, 0, 1.0)]}
     assert len(keys) == 4
-    threads = Row("", "default", row.config.model_copy(update={"threads": 5, "workers": 3}))
+    machine = {"threads": 5, "workers": 3, "budget": BudgetConfig(minutes=3), "most_passes": None}
+    threads = Row("", "default", row.config.model_copy(update=machine))
     assert Job(threads, 0, 1.0, tmp_path).key == Job(row, 0, 1.0, tmp_path).key
     assert json.loads(json.dumps(Job(row, 0, 1.0, tmp_path).row.slug)) == "default"

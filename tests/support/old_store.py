@@ -1,4 +1,4 @@
-"""A store as the first mirclr wrote it, for tests that newer ones read and keep it."""
+"""Stores as earlier mirclrs wrote them, for tests that newer ones read and keep them."""
 
 from __future__ import annotations
 
@@ -32,4 +32,14 @@ def as_version_1(store: Path, old: Path) -> None:
             db.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA user_version = 1")
+    db.close()
+
+
+def as_version_2(store: Path, old: Path) -> None:
+    """Write what version 2 knew of `store`, all but the tags, into a new file `old`."""
+    with sqlite3.connect(store) as new:
+        new.execute("VACUUM INTO ?", (str(old),))
+    new.close()
+    with sqlite3.connect(old) as db:
+        db.executescript("DROP TABLE tags; DROP TABLE tag_files; PRAGMA user_version = 2;")
     db.close()

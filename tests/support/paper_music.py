@@ -57,7 +57,9 @@ class Scanner:
             bad, columns=["path", "reason", "detail"]
         )
 
-    def scan_files(self, paths: Sequence[Path], *, workers: int | None = None) -> Work[ScanResult]:
+    def scan_files(
+        self, paths: Sequence[Path], *, workers: int | None = None, further: bool = False
+    ) -> Work[ScanResult]:
         """Rows for good files, reasons for bad ones."""
         self.opened += [str(path) for path in paths]
         rows, bad, ignored = [], [], 0
@@ -68,11 +70,18 @@ class Scanner:
             elif text.startswith("!"):
                 bad.append({"path": str(path), "reason": text[1:], "detail": "bad"})
             else:
-                rows.append(_row(path, *text.split("|")))
+                rows.append(_row(path, *text.split("|")) | self.tags_of(text.split("|")[0]))
             yield Progress("scan", place + 1, len(paths))
         return ScanResult(
-            pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(bad, columns=["path", "reason", "detail"]), ignored
+            pd.DataFrame(rows, columns=[*COLUMNS, "further_tags"]),
+            pd.DataFrame(bad, columns=["path", "reason", "detail"]),
+            ignored,
         )
+
+    @staticmethod
+    def tags_of(artist: str) -> dict[str, dict[str, list[str]]]:
+        """The column of all tags: the artist, twice."""
+        return {"further_tags": {"artist": [artist], "composer": [artist, "Trad."]}}
 
 
 def _row(path: Path, artist: str, sound: str) -> dict[str, object]:

@@ -188,6 +188,15 @@ def test_a_wall_clock_budget_plans_steps_and_keeps_to_it(sound: tuple[pd.DataFra
     assert "steps in" in done.outlook
 
 
+def test_a_wall_clock_budget_ends_after_the_most_passes(sound: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    done = train(sound, tmp_path / "run", budget={"steps": None, "minutes": 60}, most_passes=4)
+    steps = [row for row in read_journal(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "step"]
+    reports = [row for row in read_journal(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "epoch"]
+    assert (done.steps, reports[-1]["epoch"]) == (len(steps), 4)
+    assert steps[-1]["learning_rate"] < steps[len(steps) // 2]["learning_rate"] / 2, "the schedule ends with it"
+    assert "the most there is" in done.outlook
+
+
 def test_held_out_tracks_are_not_trained_on_and_are_judged(sound: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     done = train(sound, tmp_path / "run", hold_out=0.5, optim={"batch": 2})
     assert done.report["held_out_count"] == 4

@@ -98,3 +98,15 @@ def test_options_given_before_the_name_of_their_part_are_its_own() -> None:
     )
     # Those of another part that was named are not.
     assert parse_set(["loss.name=nt_xent", "loss.temperature=0.2", "loss.name=margin"]) == {"loss": {"name": "margin"}}
+
+
+def test_a_clock_goes_no_farther_than_the_most_steps() -> None:
+    plan = Plan(1, minutes=10, most=400)
+    plan.replan(0, 0.0, 1.0)
+    assert (plan.total, plan.cut) == (400, True)
+    plan.replan(100, 500.0, 5.0)
+    assert (plan.total, plan.cut) == (120, False)
+    plan.replan(399, 399.0, 1.0)
+    assert plan.total == 400
+    assert plan.over(400, 400.0)
+    assert not Plan(100, most=10).over(50, 0.0), "a count of steps is what was asked for"

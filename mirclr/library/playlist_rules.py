@@ -95,6 +95,8 @@ class Pool:
         self.album = _codes(folded(_text(album)) or None for album in albums)
         self.song = _codes(version_key(_text(a), _text(t)) for a, t in zip(artists, titles, strict=True))
 
+        self._inside = np.flatnonzero(self.rows >= 0)
+        self._inside_rows = self.rows[self._inside]
         self.same_sound = lru_cache(maxsize=None)(self._same_sound)
 
     def __len__(self) -> int:
@@ -102,10 +104,9 @@ class Pool:
 
     def _same_sound(self, place: int) -> np.ndarray:
         """The places whose sound is the same recording as that of `place`."""
-        inside = np.flatnonzero(self.rows >= 0)
         if self._recordings is None or self.rows[place] < 0:
-            return inside[:0]
-        return inside[self._recordings.same(self.rows[[place]], self.rows[inside])]
+            return self._inside[:0]
+        return self._inside[self._recordings.same(self.rows[[place]], self._inside_rows)]
 
 
 def _text(tag: object) -> str | None:

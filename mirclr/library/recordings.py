@@ -49,15 +49,16 @@ class Recordings:
     def same(self, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
         """(A,) bool: which of the rows `among` (A,) are one recording with any other row of `rows` (R,)."""
         self._read(np.concatenate([rows, among]))
-        alike = np.ones((len(rows), len(among)), bool)
-        for name, least in zip(TOLD_BY, SAME, strict=True):
-            alike &= self._units[name][rows] @ self._units[name][among].T >= least
         out = np.zeros(len(among), bool)
-        for first, second in zip(*np.nonzero(alike), strict=True):
+        alike = self._units[TOLD_BY[0]][rows] @ self._units[TOLD_BY[0]][among].T >= SAME[0]
+        for first, second in zip(*np.nonzero(alike), strict=True):  # few: the second measure is only asked of these
             out[second] = out[second] or self._agree(int(rows[first]), int(among[second]))
         return out
 
     def _agree(self, one: int, other: int) -> bool:
+        """Whether the second measure and the moments say so too; no row agrees with itself."""
+        if float(self._units[TOLD_BY[1]][one] @ self._units[TOLD_BY[1]][other]) < SAME[1]:
+            return False
         pair = min(one, other), max(one, other)
         if one != other and pair not in self._told:
             self._told[pair] = agreement_of(self._moments(one)[0], self._moments(other)[0]) >= AGREEMENT

@@ -141,9 +141,9 @@ def searching(tracks: int, dim: int) -> dict[str, object]:
             load = time.perf_counter() - start
         nearness = seconds_of(lambda: catalogue.nearness)
         filters = filtering(catalogue)
-    queries = [seconds_of(partial(similar, catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
-    seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
-    lists = {f"playlist_{n}_s": seconds_of(partial(make_playlist, catalogue, seeds, Rules(n))) for n in (20, 500)}
+        queries = [seconds_of(partial(similar, catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
+        seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
+        lists = {f"playlist_{n}_s": seconds_of(partial(make_playlist, catalogue, seeds, Rules(n))) for n in (20, 500)}
     loads = {"first_load_s": first, "load_s": load, "nearness_s": nearness}
     return {
         "tracks": tracks,

@@ -136,10 +136,10 @@ def make_playlist(
 def moments_of(catalogue: Catalogue) -> Iterator[Moments]:
     """The moments of a catalogue's rows, read from its store as long as this is open."""
     with Library.open(catalogue.path) as library:
-        audio = catalogue.tracks["audio_id"]
+        audio = catalogue.tracks["audio_id"].to_numpy()
 
         def moments(row: int) -> tuple[np.ndarray, np.ndarray]:
-            vectors, starts = library.segments(str(audio.iloc[row]))
+            vectors, starts = library.segments(str(audio[row]))
             return catalogue.space.unit(vectors), starts
 
         yield moments

@@ -27,6 +27,7 @@ from mirclr.audio.scan import scan
 from mirclr.features.encoder_file import load_encoder
 from mirclr.library.index import index_folder
 from mirclr.library.playlist import Rules, Seed, make_playlist
+from mirclr.library.rows import Binding
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
 from mirclr.library.track_tags import put_tags
@@ -88,17 +89,10 @@ def indexing(folder: Path, encoder: Path, workers: int) -> dict[str, float]:
 def synthetic_store(path: Path, tracks: int, dim: int) -> None:
     """A store of random vectors, 500 artists, 13 tags a track, written through the store's own door."""
 
-    class Nobody:
-        name, fingerprint, sample_rate = "synthetic", "0" * 32, 16_000
-
-        def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            raise NotImplementedError("a synthetic store is never indexed")
-
-    extractor = Nobody()
-    extractor.dim = dim  # type: ignore[attr-defined]
+    bound = Binding("synthetic", "0" * 32, dim, 16_000, None, "")
     draw = generator(0, "synthetic store")
     row = {"size": 1, "mtime_ns": 1, "duration": 200.0, "flags": ""}
-    with Library.open_or_create(path, extractor) as library, library.batch():  # type: ignore[arg-type]
+    with Library.open_or_create(path, bound) as library, library.batch():
         for place in range(tracks):
             name, vector = f"{place:032x}", draw.standard_normal(dim, dtype=np.float32)
             tags = {"artist": f"Artist {draw.integers(500)}", "title": f"Title {place}"}
@@ -142,7 +136,7 @@ def searching(tracks: int, dim: int) -> dict[str, object]:
         nearness = seconds_of(lambda: catalogue.nearness)
         filters = filtering(catalogue)
         queries = [seconds_of(partial(similar, catalogue, catalogue.unit[row], 10, [row])) for row in range(20)]
-        seeds = [Seed(catalogue.track(0), catalogue.unit[0], 0)]
+        seeds = [Seed.at(catalogue, 0)]
         lists = {f"playlist_{n}_s": seconds_of(partial(make_playlist, catalogue, seeds, Rules(n))) for n in (20, 500)}
     loads = {"first_load_s": first, "load_s": load, "nearness_s": nearness}
     return {

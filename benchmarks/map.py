@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mirclr.files import write_atomic
+from mirclr.library.rows import Binding
 from mirclr.library.search import Catalogue
 from mirclr.library.store import Library
 from mirclr.plots.map_data import lay_out
@@ -32,26 +33,13 @@ from mirclr.seeds import generator
 HEAPS = 40
 
 
-class Drawn:
-    """Stands for an encoder: the benchmark hears nothing."""
-
-    name, fingerprint, sample_rate = "drawn", "drawn", 16_000
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Never called."""
-        raise NotImplementedError
-
-
 def store_of(path: Path, tracks: int, dim: int) -> Catalogue:
     """A library of drawn tracks, in memory."""
     rng = generator(0, "map")
     heaps = rng.normal(size=(HEAPS, dim)) * 2
     heap = rng.integers(HEAPS, size=tracks)
     vectors = (heaps[heap] + rng.normal(size=(tracks, dim))).astype(np.float32)
-    with Library.open_or_create(path, Drawn(dim)) as library:  # type: ignore[arg-type]
+    with Library.open_or_create(path, Binding("drawn", "drawn", dim, 16_000, None, "")) as library:
         with library.batch():
             for row in range(tracks):
                 library.put_track(_row(row, int(heap[row])))

@@ -26,17 +26,13 @@ from mirclr.library.playlist_order import ordered
 from mirclr.library.playlist_rules import Rules
 from mirclr.library.playlist_score import score
 from mirclr.library.playlist_targets import Arc
+from mirclr.library.rows import Binding
 from mirclr.library.search import Catalogue, similar
 from mirclr.library.store import Library
 from mirclr.library.transitions import Weights
 from mirclr.seeds import generator
 
 MEASURED = ("smoothness", "roughest", "diversity")
-
-
-def seed_at(catalogue: Catalogue, row: int) -> Seed:
-    """A row of the library as a seed."""
-    return Seed(catalogue.track(row), catalogue.unit[row], row)
 
 
 def card(catalogue: Catalogue, made: Playlist) -> np.ndarray:
@@ -54,7 +50,7 @@ def journeys(store: Path, pairs: int, length: int) -> dict[str, object]:
     rules = Rules(length, per_artist=length, artist_run=None)
     cards: dict[str, list[np.ndarray]] = {"journey": [], "nearest": [], "ranked": []}
     for _ in range(pairs):
-        seeds = [seed_at(catalogue, int(row)) for row in draw.choice(len(catalogue.tracks), 2, replace=False)]
+        seeds = [Seed.at(catalogue, int(row)) for row in draw.choice(len(catalogue.tracks), 2, replace=False)]
         cards["journey"].append(card(catalogue, make_playlist(catalogue, seeds, rules, Shape("journey"))))
         cards["nearest"].append(card(catalogue, make_playlist(catalogue, seeds, rules)))
         straight = Rules(length, per_artist=length, order="ranked")
@@ -82,18 +78,11 @@ def synthetic_store(path: Path, tracks: int, dim: int) -> None:
     """A store of random vectors with tags, moments and measures, written through the store's own door."""
     from mirclr.features.measures import SIZES, Measures
 
-    class Nobody:
-        name, fingerprint, sample_rate = "synthetic", "0" * 32, 16_000
-
-        def segments(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            raise NotImplementedError("a synthetic store is never indexed")
-
-    extractor = Nobody()
-    extractor.dim = dim  # type: ignore[attr-defined]
+    bound = Binding("synthetic", "0" * 32, dim, 16_000, None, "")
     draw = generator(0, "synthetic store")
     described = {name: np.zeros(size, np.float32) for name, size in SIZES.items()}
     starts = np.arange(8.0)
-    with Library.open_or_create(path, extractor) as library, library.batch():  # type: ignore[arg-type]
+    with Library.open_or_create(path, bound) as library, library.batch():
         for place in range(tracks):
             name, vector = f"{place:032x}", draw.standard_normal(dim, dtype=np.float32)
             tags = {"artist": f"Artist {draw.integers(500)}", "title": f"Title {place}", "album": f"A {place // 12}"}
@@ -111,7 +100,7 @@ def speed(tracks: int, dim: int) -> dict[str, object]:
         synthetic_store(path, tracks, dim)
         with Library.open(path) as library:
             catalogue = Catalogue.load(library)
-        seeds, must = [seed_at(catalogue, row) for row in (0, 1)], seed_at(catalogue, 7)
+        seeds, must = [Seed.at(catalogue, row) for row in (0, 1)], Seed.at(catalogue, 7)
         years = np.ones(tracks, bool)
         years[::10] = False
         played = np.zeros(tracks, bool)
@@ -137,7 +126,7 @@ def speed(tracks: int, dim: int) -> dict[str, object]:
             )  # type: ignore[misc]
             out[f"{name}_tracks"] = len(lists[0].entries)
             out[f"{name}_notes"] = list(lists[0].notes)
-        some = [seed_at(catalogue, row) for row in range(500)]
+        some = [Seed.at(catalogue, row) for row in range(500)]
         out["order_500_s"] = seconds(lambda: ordered(catalogue, some, Weights(), (1, 1)))
     return out
 

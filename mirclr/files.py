@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mirclr.errors import UsageError
+
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8, undecodable bytes as they were) to `path`: temporary file, fsync, rename.
@@ -36,6 +38,12 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     sync_folder(target.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Raises UsageError when the folder that `path` would be written to does not exist."""
+    if not (folder := path.absolute().parent).is_dir():
+        raise UsageError(f"{path}: the folder {folder} does not exist")
 
 
 def sync_folder(folder: str | Path) -> None:

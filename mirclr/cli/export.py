@@ -62,14 +62,13 @@ def beets(tags: Path, output: Path, as_json: bool) -> int:
 
     Exit code 3: some paths cannot be named to beets (listed).
     """
-    from mirclr.files import write_atomic
+    from mirclr.files import check_folder, write_atomic
     from mirclr.library.beets_script import beets_script
     from mirclr.library.tag_table import read_tags_file
 
     rows = read_tags_file(tags)
     script = beets_script(rows)
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output}: the folder {output.absolute().parent} does not exist")
+    check_folder(output)
     write_atomic(output, script.text)
     tracks = len({row["path"] for row in rows})
     result = {"output": str(output), "tracks": tracks, "commands": len(script.commands)}

@@ -178,15 +178,23 @@ def heard_by_owner(library: Library) -> Catalogue:
 def filtered(catalogue: Catalogue, where: Where) -> np.ndarray:
     """`(U,)` bool: the rows of the catalogue that meet a filter; tracks whose tags were never read are told of."""
     mask = where.mask(catalogue.tracks, catalogue.tags)
-    if where.tags and catalogue.tags.unread:
-        face.say(f"the tags of {catalogue.tags.unread} track(s) were not read yet; mirclr index reads them")
+    if where.tags:
+        say_unread(catalogue.tags.unread)
     return mask
+
+
+def say_unread(tracks: int) -> None:
+    """Of how many tracks the tags are not known, unless it is none."""
+    if tracks:
+        face.say(f"the tags of {tracks} track(s) were not read yet; mirclr index reads them")
+
+
+def ranked(rank: int, similarity: float, track: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `COLUMNS`."""
+    return {"rank": rank, "similarity": round(similarity, 4), **{name: track[name] for name in COLUMNS[2:]}}
 
 
 def show_ranked(rows: Sequence[tuple[Mapping[str, Any], float]], as_json: bool) -> None:
     """Ranked tracks as a table or as JSON."""
-    shown = [
-        {"rank": rank, "similarity": round(similarity, 4), **{name: track[name] for name in COLUMNS[2:]}}
-        for rank, (track, similarity) in enumerate(rows, 1)
-    ]
+    shown = [ranked(rank, similarity, track) for rank, (track, similarity) in enumerate(rows, 1)]
     face.show_json(shown) if as_json else face.show_table(shown, COLUMNS)

@@ -78,11 +78,11 @@ def map_library(
 def _check(output: Path, table: Path | None, names: tuple[str, ...]) -> None:
     """What can be said before anything is read. Raises UsageError."""
     from mirclr.errors import UsageError
+    from mirclr.files import check_folder
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{output}: a map is written to a name that ends in .html")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output}: the folder {output.absolute().parent} does not exist")
+    check_folder(output)
     if (table is None) != (not names):
         raise UsageError("--table names the file and --by its columns: give both or neither")
 

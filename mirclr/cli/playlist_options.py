@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from mirclr import __version__
 from mirclr.cli import face
 from mirclr.cli.grouped import section
-from mirclr.cli.library import filtered
+from mirclr.cli.library import COLUMNS, filtered, ranked
 from mirclr.errors import UsageError
 from mirclr.units import printable
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mirclr.library.playlist_rules import Rules
     from mirclr.library.search import Catalogue
 
-SHOWN = ["rank", "similarity", "artist", "title", "path"]
 WHY = ["to_seed", "to_previous", "timbre", "rhythm", "harmony", "tags", "moment", "seed", "seed_moment"]
 positive = click.IntRange(min=1)
 shape, rule, file, library = (section(name) for name in ("Shape", "Rules", "File", "Library"))
@@ -236,15 +235,9 @@ def finish(
 def show(entries: Sequence[Entry], as_json: bool) -> None:
     """The list as a table or as JSON, with the reasons where there are some."""
     rows = [
-        {
-            "rank": rank,
-            "similarity": round(entry.similarity, 4),
-            **{name: entry.track[name] for name in SHOWN[2:]},
-            **(entry.why or {}),
-        }
-        for rank, entry in enumerate(entries, 1)
+        ranked(rank, entry.similarity, entry.track) | dict(entry.why or {}) for rank, entry in enumerate(entries, 1)
     ]
-    columns = [*SHOWN[:-1], *WHY, SHOWN[-1]] if any(entry.why for entry in entries) else SHOWN
+    columns = [*COLUMNS[:-1], *WHY, COLUMNS[-1]] if any(entry.why for entry in entries) else COLUMNS
     face.show_json(rows) if as_json else face.show_table(rows, columns)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirclr.cli import face
-from mirclr.cli.library import COLUMNS, encoder_option, filtered, opened, store_option
+from mirclr.cli.library import COLUMNS, encoder_option, filtered, opened, ranked, store_option
 from mirclr.errors import UsageError
 from mirclr.units import printable
 
@@ -149,7 +149,7 @@ def _tracks(
     from mirclr.library.query import answer
 
     hits = answer(catalogue, question, count, mask=mask, near=catalogue.correction(correct))
-    return [_row(catalogue, rank, hit.row, hit.similarity) for rank, hit in enumerate(hits, 1)]
+    return [ranked(rank, hit.similarity, catalogue.track(hit.row)) for rank, hit in enumerate(hits, 1)]
 
 
 def _moments(catalogue: Catalogue, question: Question, count: int, mask: np.ndarray | None) -> list[dict[str, Any]]:
@@ -162,14 +162,10 @@ def _moments(catalogue: Catalogue, question: Question, count: int, mask: np.ndar
     direction = question.direction
     found = [] if direction is None else best_moments(catalogue, direction, count, out)
     return [
-        _row(catalogue, rank, moment.row, moment.similarity) | {"at": clock(moment.start), "seconds": moment.start}
+        ranked(rank, moment.similarity, catalogue.track(moment.row))
+        | {"at": clock(moment.start), "seconds": moment.start}
         for rank, moment in enumerate(found, 1)
     ]
-
-
-def _row(catalogue: Catalogue, rank: int, row: int, similarity: float) -> dict[str, Any]:
-    track = catalogue.track(row)
-    return {"rank": rank, "similarity": round(similarity, 4), **{name: track[name] for name in COLUMNS[2:]}}
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, moments: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mirclr.cli import face
-from mirclr.cli.library import store_option
+from mirclr.cli.library import say_unread, store_option
 from mirclr.units import printable
 
 SHOWN = 40  # characters of a tag's value in a table
@@ -57,8 +57,7 @@ def tags(*, store: Path, as_json: bool) -> int:
         shown = ["; ".join(f"{value[:SHOWN]} ({tracks})" for value, tracks in tag.commonest) for tag in found]
         rows = [{**tag._asdict(), "commonest": each} for tag, each in zip(found, shown, strict=True)]
         face.show_table(rows, ["name", "tracks", "values", "commonest"])
-    if unread:
-        face.say(f"the tags of {unread} track(s) were not read yet; mirclr index reads them")
+    say_unread(unread)
     return 0
 
 

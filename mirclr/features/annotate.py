@@ -24,6 +24,7 @@ from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.encoder_file import load_encoder
 from mirclr.features.frames import frame_features, frame_scores, seconds_a_frame
 from mirclr.features.head_file import load_head
+from mirclr.features.hearing import audible
 from mirclr.models.task_head import TaskHead
 from mirclr.reports import Progress, Work
 
@@ -124,9 +125,7 @@ def _heard(path: str, annotators: Sequence[Annotator]) -> _Said:
     tables, duration = {}, 0.0
     for annotator in annotators:
         rate = annotator.extractor.sample_rate
-        samples = decode(path, rate)
-        if not len(samples):
-            raise AudioError(path, "zero_length", "decodes to no samples")
+        samples = audible(path, decode(path, rate))
         tables[annotator.kind], duration = annotator(samples), len(samples) / rate
     return _Said(duration, tables, "mirclr: " + ", ".join(sorted({a.extractor.name for a in annotators})))
 

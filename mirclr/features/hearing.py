@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -20,12 +21,16 @@ from mirclr.features.extractor import Pieces
 Result = TypeVar("Result")
 
 
-def whole(path: str, sample_rate: int) -> Pieces:
-    """All of a file. Raises AudioError when it cannot be decoded, or to no samples."""
-    samples = decode(path, sample_rate)
+def audible(path: str, samples: np.ndarray) -> np.ndarray:
+    """The samples of a file as they are. Raises AudioError when there are none."""
     if not len(samples):
         raise AudioError(path, "zero_length", "decodes to no samples")
-    return [(0.0, samples)]
+    return samples
+
+
+def whole(path: str, sample_rate: int) -> Pieces:
+    """All of a file. Raises AudioError when it cannot be decoded, or to no samples."""
+    return [(0.0, audible(path, decode(path, sample_rate)))]
 
 
 def hearings(tracks: pd.DataFrame, sample_rate: int, max_seconds: float | None) -> Iterator[Callable[[], Pieces]]:

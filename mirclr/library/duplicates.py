@@ -16,7 +16,7 @@ from functools import partial
 
 from mirclr.audio.decode import decode
 from mirclr.errors import AudioError
-from mirclr.features.hearing import in_threads, quarantined
+from mirclr.features.hearing import audible, in_threads, quarantined
 from mirclr.features.same_music import RATE, SAME_PIECE, SAME_RECORDING, Heard, Match, compare, hear
 from mirclr.library.alike import candidates
 from mirclr.library.search import Catalogue
@@ -70,10 +70,7 @@ def duplicates(catalogue: Catalogue, workers: int | None = None) -> Work[Duplica
 
 def listen(path: str) -> Heard:
     """The first `LISTEN_S` of a file as it is compared. Raises AudioError when it cannot be decoded, or to nothing."""
-    samples = decode(path, RATE, 0.0, LISTEN_S)
-    if not len(samples):
-        raise AudioError(path, "zero_length", "decodes to no samples")
-    return hear(samples)
+    return hear(audible(path, decode(path, RATE, 0.0, LISTEN_S)))
 
 
 def kind_of(match: Match) -> str | None:

@@ -23,7 +23,7 @@ from mirclr.features.embed import Embedded, embed_tracks
 from mirclr.features.extractor import Extractor
 from mirclr.features.measurer import Measurer, measure_tracks
 from mirclr.features.measures import Measures
-from mirclr.library.rows import Stamp
+from mirclr.library.rows import Stamp, file_stamp
 from mirclr.library.store import Library
 from mirclr.library.track_tags import drop_stale_tags, put_tags, read_missing_tags
 from mirclr.reports import Progress, Work
@@ -108,7 +108,7 @@ def _compare(state: _State, roots: Sequence[Path], files: Sequence[Path], unseen
     for path in files:
         name = os.fsencode(path)
         seen.add(name)
-        now, stamp = _stamp(path), state.known.get(name)
+        now, stamp = file_stamp(path), state.known.get(name)
         if now is not None and now == state.ignored.get(name):
             pictures.add(name)
             continue
@@ -247,7 +247,7 @@ def _put_track(state: _State, row: dict[str, Any], failed: dict[str, dict[str, s
     name = os.fsencode(row["path"])
     if row["audio_id"] in failed:
         return _reject(state, [{**failed[row["audio_id"]], "path": row["path"]}])
-    if _stamp(row["path"]) != (row["size"], row["mtime_ns"]):
+    if file_stamp(row["path"]) != (row["size"], row["mtime_ns"]):
         return _reject(state, [{"path": row["path"], "reason": CHANGED, "detail": "it changed meanwhile; index again"}])
     before = state.gone_by_id.get(row["id"], [])
     if name in state.known and not state.known[name].missing:
@@ -307,7 +307,7 @@ def _thinned(segments: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _ignore(state: _State, files: set[Path]) -> None:
     """Remember files that are no audio; one that was audio before is no track any more."""
-    stamps = [(os.fsencode(path), *stamp) for path in files if (stamp := _stamp(path))]
+    stamps = [(os.fsencode(path), *stamp) for path in files if (stamp := file_stamp(path))]
     state.library.put_ignored(stamps)
     state.library.forget([name for name, _, _ in stamps])
 
@@ -333,12 +333,3 @@ def _counted(work: Work[Any], stage: str, done: int, total: int) -> Work[Any]:
 def _inside(folders: Sequence[Path | bytes]) -> tuple[bytes, ...]:
     """What the names of files under `folders` begin with."""
     return tuple(os.path.join(os.fsencode(folder), b"") for folder in folders)
-
-
-def _stamp(path: Path | str) -> tuple[int, int] | None:
-    """Size and time of change as the store keeps them; None when the file is gone or out of reach."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns

@@ -13,7 +13,7 @@ from mirclr.files import write_atomic
 from mirclr.library.names import one_line
 from mirclr.library.playlist import Entry
 from mirclr.library.playlist_file import UNWRITABLE, write_playlist
-from mirclr.library.playlist_formats import STRIPPED
+from mirclr.library.playlist_formats import STRIPPED, no_line_holds
 from mirclr.library.playlist_read import Listed, read_playlist
 
 OUTSIDE, STREAM = "outside", "stream"
@@ -142,7 +142,7 @@ def _write_rooted(place: Path, listed: Sequence[Listed], root: str, bad: Quarant
         raise UsageError(f"{place}: exists and was not written by mirclr; choose another folder or delete it first")
     paths = [str(each.path) for each in listed]
     lines = [os.path.relpath(path, root) for path in paths]
-    fits = [line == line.strip(STRIPPED) and "\n" not in line and "\r" not in line and line[0] != "#" for line in lines]
+    fits = [not no_line_holds(line) and line[0] not in f"{STRIPPED}#" for line in lines]
     why = "its path has a line break, a space at an end or # in front; rename the file"
     bad += [{"path": path, "reason": UNWRITABLE, "detail": why} for path, ok in zip(paths, fits, strict=True) if not ok]
     good = [line for line, ok in zip(lines, fits, strict=True) if ok]

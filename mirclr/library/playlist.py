@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -44,6 +45,23 @@ class Seed:
     track: Mapping[str, Any]
     unit: np.ndarray
     row: int | None = None
+
+    @classmethod
+    def at(cls, catalogue: Catalogue, row: int) -> Seed:
+        """The row of a catalogue."""
+        return cls(catalogue.track(row), catalogue.unit[row], row)
+
+    @classmethod
+    def at_path(cls, catalogue: Catalogue, path: Path) -> Seed | None:
+        """An indexed path, perhaps a later copy of its audio; None where it is not indexed."""
+        row = catalogue.row_at(path)
+        return None if row is None else cls(catalogue.track_at(path), catalogue.unit[row], row)
+
+    @classmethod
+    def heard(cls, catalogue: Catalogue, track: Mapping[str, Any], vector: np.ndarray) -> Seed:
+        """A file that need not be in the library: its row of the track table and its (D,) vector."""
+        unit = catalogue.space.unit(vector[None])[0]
+        return cls(dict(track), unit, catalogue.row_of_audio(track["audio_id"]))
 
     @property
     def name(self) -> str:

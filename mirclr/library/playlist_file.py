@@ -18,7 +18,7 @@ import pandas as pd
 
 from mirclr.config import nearest
 from mirclr.errors import UsageError
-from mirclr.files import write_atomic
+from mirclr.files import check_folder, write_atomic
 from mirclr.library.names import one_line
 from mirclr.library.playlist import Entry
 from mirclr.library.playlist_formats import FORMATS, Format, is_url, seconds_of
@@ -149,8 +149,7 @@ def check_target(path: Path) -> Format:
     A playlist may be replaced by a playlist; nothing else may: `-o metadata.csv` is a slip of the hand.
     """
     form, target = format_of(path), Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise UsageError(f"{target}: the folder {target.parent} does not exist")
+    check_folder(target)
     if not target.exists():
         return form
     if not target.is_file():

@@ -160,7 +160,7 @@ def _harmless_cell(value: Any) -> Any:
     return _harmless(value) if isinstance(value, str) else value
 
 
-def _no_line_holds(path: str) -> bool:
+def no_line_holds(path: str) -> bool:
     """True for a path that a line of text cannot carry: line breaks, or white space at the end, which players strip."""
     return "\n" in path or "\r" in path or path != path.rstrip(STRIPPED)
 
@@ -184,9 +184,9 @@ class Format(NamedTuple):
 
 
 FORMATS: dict[str, Format] = {
-    ".m3u8": Format(_m3u, _no_line_holds, _head(b"#EXTM3U")),
-    ".m3u": Format(_m3u, _no_line_holds, _head(b"#EXTM3U")),
-    ".pls": Format(_pls, _no_line_holds, _head(b"[playlist]")),
+    ".m3u8": Format(_m3u, no_line_holds, _head(b"#EXTM3U")),
+    ".m3u": Format(_m3u, no_line_holds, _head(b"#EXTM3U")),
+    ".pls": Format(_pls, no_line_holds, _head(b"[playlist]")),
     ".xspf": Format(_xspf, _holds, lambda head: XSPF.encode() in head),
     ".jspf": Format(_jspf, _holds, lambda head: b'"playlist"' in head),
     ".json": Format(_json, _holds, lambda head: JSON_FORMAT.encode() in head),

@@ -59,17 +59,15 @@ class Finder:
                 track, vector = self.embed(each.path)
             except AudioError as error:
                 return {"path": str(each.path), "reason": error.reason, "detail": error.detail}
-            unit = self.catalogue.space.unit(vector[None])[0]
-            return Seed(dict(track), unit, self.catalogue.row_of_audio(track["audio_id"])), "outside"
+            return Seed.heard(self.catalogue, track, vector), "outside"
         if each.path is None and each.url is not None:
             return {"path": each.url, "reason": "stream", "detail": "not a file, and no track here has its tags"}
         return {"path": each.shown, "reason": "missing_file", "detail": "not there, not indexed, no track has its tags"}
 
     def _in_library(self, each: Listed) -> Iterator[tuple[Seed, str]]:
         for path in self._spellings(each.path):
-            row = self.catalogue.row_at(path)
-            if row is not None:
-                yield Seed(self.catalogue.track_at(path), self.catalogue.unit[row], row), "path"
+            if (seed := Seed.at_path(self.catalogue, path)) is not None:
+                yield seed, "path"
         if each.audio_id:
             yield from self._rows(self.catalogue.row_of_audio(each.audio_id), "sound")
         if each.path is not None and each.path.is_file():
@@ -78,7 +76,7 @@ class Finder:
 
     def _rows(self, row: int | None, how: str) -> Iterator[tuple[Seed, str]]:
         if row is not None:
-            yield Seed(self.catalogue.track(row), self.catalogue.unit[row], row), how
+            yield Seed.at(self.catalogue, row), how
 
     def _spellings(self, path: Path | None) -> Iterator[Path]:
         """A path, with its links resolved, and in the encoding of older players."""

@@ -90,7 +90,7 @@ class Radio:
         cost = cost + STEP_SHARE * Transitions(pool, self._weights, self._moments).cost([0], near.tolist())[0]
         noise = self._temperature * float(cost.std()) * self._draw.gumbel(size=len(near))
         row = int(pool.rows[near[np.argmin(np.round(cost, 6) - noise)]])
-        self._last = Seed(self._catalogue.track(row), self._catalogue.unit[row], row)
+        self._last = Seed.at(self._catalogue, row)
         self._note(self._last)
         return Entry(self._last.track, round(float(self._last.unit @ query), 6), False, row, self._last.unit)
 

@@ -19,7 +19,7 @@ from mirclr.library.search import Catalogue, Space
 from mirclr.library.store import Library
 
 TOLD_BY = ("harmony", "rhythm")
-SAME = (0.985, 0.985)  # cosines of harmony and of rhythm; of two different pieces the lower one reached 0.971
+SAME = 0.985  # cosine of harmony and of rhythm; of two different pieces the lower one reached 0.971
 AGREEMENT = 0.85
 
 Moments = Callable[[int], tuple[np.ndarray, np.ndarray]]
@@ -50,14 +50,16 @@ class Recordings:
         """(A,) bool: which of the rows `among` (A,) are one recording with any other row of `rows` (R,)."""
         self._read(np.concatenate([rows, among]))
         out = np.zeros(len(among), bool)
-        alike = self._units[TOLD_BY[0]][rows] @ self._units[TOLD_BY[0]][among].T >= SAME[0]
-        for first, second in zip(*np.nonzero(alike), strict=True):  # few: the second measure is only asked of these
+        harmony = self._units["harmony"]
+        alike = harmony[rows] @ harmony[among].T >= SAME
+        for first, second in zip(*np.nonzero(alike), strict=True):  # few, so that rhythm is compared pair by pair
             out[second] = out[second] or self._agree(int(rows[first]), int(among[second]))
         return out
 
     def _agree(self, one: int, other: int) -> bool:
-        """Whether the second measure and the moments say so too; no row agrees with itself."""
-        if float(self._units[TOLD_BY[1]][one] @ self._units[TOLD_BY[1]][other]) < SAME[1]:
+        """Whether rhythm and the moments say so too; no row agrees with itself."""
+        rhythm = self._units["rhythm"]
+        if rhythm[one] @ rhythm[other] < SAME:
             return False
         pair = min(one, other), max(one, other)
         if one != other and pair not in self._told:

@@ -28,14 +28,11 @@ def resolve(catalogue: Catalogue, text: str, embed: Embed) -> Seed:
     """
     given = Path(text)
     for path in (Path(os.path.abspath(given)), Path(os.path.realpath(given))):
-        row = catalogue.row_at(path)
-        if row is not None:
-            return Seed(catalogue.track_at(path), catalogue.unit[row], row)
+        if (seed := Seed.at_path(catalogue, path)) is not None:
+            return seed
     if given.is_file():
-        track, vector = embed(given)
-        return Seed(dict(track), catalogue.space.unit(vector[None])[0], catalogue.row_of_audio(track["audio_id"]))
-    row = _by_name(catalogue, text)
-    return Seed(catalogue.track(row), catalogue.unit[row], row)
+        return Seed.heard(catalogue, *embed(given))
+    return Seed.at(catalogue, _by_name(catalogue, text))
 
 
 def names(catalogue: Catalogue) -> list[str]:

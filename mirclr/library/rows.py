@@ -76,3 +76,12 @@ def cell(value: Any) -> Any:
     if value is None or pd.isna(value):
         return None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def file_stamp(path: Path | str) -> tuple[int, int] | None:
+    """Size and time of change as the store keeps them; None when the file is gone or out of reach."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -23,7 +23,7 @@ from mirclr.audio.tag_writer import Change, prepare, read_fields
 from mirclr.audio.tag_writer import restore as bytes_back
 from mirclr.audio.track import content_id
 from mirclr.errors import AudioError, StoreError, UsageError
-from mirclr.files import sync_folder
+from mirclr.files import check_folder, sync_folder
 from mirclr.reports import Progress, Work
 
 FORMAT, VERSION = "mirclr tag manifest", 1
@@ -65,8 +65,7 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError when `path` is another file, or its folder does not exist."""
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist")
+        check_folder(path)
         entries, whole = _read(path) if path.exists() else ([], 0)
         self.path, self.known = path, defaultdict[str, set[str]](set)
         for entry in entries:

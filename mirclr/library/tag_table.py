@@ -12,7 +12,7 @@ from typing import Any
 from mirclr.audio.tag_fields import check_field
 from mirclr.config import nearest
 from mirclr.errors import UsageError
-from mirclr.files import write_atomic
+from mirclr.files import check_folder, write_atomic
 from mirclr.library.playlist_formats import FORMULA
 
 FORMAT, VERSION = "mirclr tags", 1
@@ -53,8 +53,7 @@ def check_table(path: Path) -> None:
     """Raises UsageError unless `write_tags` can write to `path`."""
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(f"{path}: no table format {path.suffix!r}.{nearest(path.suffix.lower(), _WRITERS)}")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist")
+    check_folder(path)
 
 
 def write_tags(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ from mirclr.audio.processes import Lost, cores, in_processes
 from mirclr.errors import AudioError, StoreError
 from mirclr.library import schema
 from mirclr.library.columns import TagColumn
-from mirclr.library.rows import cell
+from mirclr.library.rows import cell, file_stamp
 from mirclr.library.store import Library
 from mirclr.reports import Progress, Work
 
@@ -177,7 +177,7 @@ def read_missing_tags(
         elif isinstance(outcome, Lost):  # broken tags are no tags, but they are told of
             bad.append({"path": str(path), "reason": "undecodable", "detail": f"its tags: {outcome.why}"})
             held.append((id_, {}))
-        elif _stamp(path) == stamp:
+        elif file_stamp(path) == tuple(stamp):
             held.append((id_, outcome))
         if len(held) == BATCH or done == len(todo):
             with library.batch():
@@ -188,11 +188,3 @@ def read_missing_tags(
             held.clear()
         yield Progress("tags", done, len(todo), path.name)
     return bad
-
-
-def _stamp(path: Path) -> list[int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]

@@ -40,7 +40,7 @@ def stats(library: Library) -> dict[str, Any]:
         "hub_skewness_corrected": round(corrected.skewness, 3),
         "most_often_near": plain.highest,
         "never_near": round(plain.never, 4),
-        "bytes": sum(place.stat().st_size for place in library.files if place.is_file()),
+        "bytes": _size(library),
     }
 
 

@@ -86,7 +86,7 @@ class Snapshot:
 
     def playlist(self, rows: Sequence[int], rules: Rules) -> Playlist:
         """The playlist that follows from the tracks `rows`. Raises UsageError as `make_playlist` does."""
-        seeds = [Seed(self.track(row), self.catalogue.unit[row], row) for row in rows]
+        seeds = [Seed.at(self.catalogue, row) for row in rows]
         return make_playlist(self.catalogue, seeds, rules)
 
     def by_words(self, text: str, limit: int) -> list[int]:

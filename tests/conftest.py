@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from tests.support.chromium import CHROMIUM, CHROMIUM_MISSING
 # Before any library reads them. Two OpenMP threads on two busy cores run several times slower than one.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+
+# A script's background jobs begin with Ctrl-C ignored, and so would the programs that tests send it to.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No database of failing examples: a failing example is in the test's own output, and runs do not depend on each other.
 settings.register_profile("mirclr", database=None)

@@ -88,11 +88,14 @@ def test_watching_takes_in_a_new_file_and_stops_cleanly(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "mirclr", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watcher:
-        wait_for(lambda: tracks(store) == 1)
-        song(tmp_path / "music" / "1.flac", "Can", "Halleluwah", 1)
-        wait_for(lambda: tracks(store) == 2)
-        watcher.send_signal(signal.SIGINT)
-        out, err = watcher.communicate(timeout=120)
+        try:
+            wait_for(lambda: tracks(store) == 1)
+            song(tmp_path / "music" / "1.flac", "Can", "Halleluwah", 1)
+            wait_for(lambda: tracks(store) == 2)
+            watcher.send_signal(signal.SIGINT)
+            out, err = watcher.communicate(timeout=120)
+        finally:
+            watcher.kill()  # or a watcher that does not hear would be waited for without end
     assert watcher.returncode == 0, err
     assert "stopped watching" in err
     assert out.count("added\tchanged") == 2

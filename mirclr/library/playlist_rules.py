@@ -82,7 +82,7 @@ class Pool:
     def __init__(
         self, catalogue: Catalogue, given: Sequence[Seed], rows: np.ndarray, recordings: Recordings | None = None
     ) -> None:
-        self.catalogue, self.given, self._recordings = catalogue, tuple(given), recordings
+        self.catalogue, self.given = catalogue, tuple(given)
         self.rows = np.concatenate([[-1 if seed.row is None else seed.row for seed in given], rows]).astype(np.int64)
         self.unit = np.vstack([*(seed.unit[None] for seed in given), catalogue.unit[rows]])
         columns = catalogue.tracks[["artist", "album", "title", "duration"]].iloc[rows]
@@ -96,7 +96,7 @@ class Pool:
         self.song = _codes(version_key(_text(a), _text(t)) for a, t in zip(artists, titles, strict=True))
 
         self._inside = np.flatnonzero(self.rows >= 0)
-        self._inside_rows = self.rows[self._inside]
+        self._same = None if recordings is None else recordings.asked_among(self.rows[self._inside])
         self.same_sound = lru_cache(maxsize=None)(self._same_sound)
 
     def __len__(self) -> int:
@@ -104,9 +104,9 @@ class Pool:
 
     def _same_sound(self, place: int) -> np.ndarray:
         """The places whose sound is the same recording as that of `place`."""
-        if self._recordings is None or self.rows[place] < 0:
+        if self._same is None or self.rows[place] < 0:
             return self._inside[:0]
-        return self._inside[self._recordings.same(self.rows[[place]], self._inside_rows)]
+        return self._inside[self._same(self.rows[[place]])]
 
 
 def _text(tag: object) -> str | None:
@@ -155,7 +155,8 @@ class Ledger:
         """Count `place` in, wherever it will stand."""
         self._close(place)
         self.count += 1
-        self.seconds += float(np.nan_to_num(self._pool.seconds[place]))
+        seconds = float(self._pool.seconds[place])
+        self.seconds += 0.0 if math.isnan(seconds) else seconds
         groups = zip((self._pool.artist, self._pool.album), self._taken, self._caps, strict=True)
         for codes, taken, cap in groups:
             code = int(codes[place])

@@ -138,7 +138,7 @@ def by_slots(making: Making, targets: Targets) -> list[int]:
     the wanted minutes take."""
     rules, fixed = making.rules, len(making.listed)
     count = max(fixed, min(rules.length or len(making.pool), _guess(making)))
-    best: list[int] = list(making.listed)
+    longest: list[int] = list(making.listed)
     tried: set[int] = set()
     for _ in range(ATTEMPTS):
         if count in tried or count < max(1, fixed):
@@ -149,11 +149,12 @@ def by_slots(making: Making, targets: Targets) -> list[int]:
         if found is None:  # so many were found, and what has its fixed place behind them needs none
             count = max(fixed, min(count - 1, died_at + sum(at >= died_at for at in slots.fixed)))
             continue
-        best = found if _seconds(making, found) >= _seconds(making, best) or len(found) > len(best) else best
+        if _seconds(making, found) >= _seconds(making, longest) or len(found) > len(longest):
+            longest = found
         if rules.minutes is None or _seconds(making, found) >= rules.minutes[0] * 60 or count == rules.length:
             break
         count += 1
-    return best
+    return longest
 
 
 def _guess(making: Making) -> int:
@@ -197,8 +198,8 @@ def _onward(making: Making, slots: Slots, at: int, ways: Sequence[_Way]) -> list
     if at in slots.fixed:
         tried = [np.array([slots.fixed[at]])] * len(ways)
     else:
-        order = np.argsort(slots.cost[at], kind="stable")
-        tried = [order[way.book.allowed()[order]][:TRIED] for way in ways]
+        free = [way.book.allowed() for way in ways]
+        tried = [best(np.where(mask, -slots.cost[at], -np.inf), min(TRIED, int(mask.sum()))) for mask in free]
     places, column = np.unique(np.concatenate(tried), return_inverse=True)
     if not len(places):
         return []

@@ -9,7 +9,7 @@ are not told: the summaries of two hymns or madrigals are as alike as those of t
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -48,10 +48,17 @@ class Recordings:
 
     def same(self, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
         """(A,) bool: which of the rows `among` (A,) are one recording with any other row of `rows` (R,)."""
-        self._read(np.concatenate([rows, among]))
+        return self.asked_among(among)(rows)
+
+    def asked_among(self, among: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """`same` for many questions about the same rows `among` (A,), whose measures are gathered once."""
+        self._read(among)
+        return partial(self._same, among, self._units["harmony"][among])
+
+    def _same(self, among: np.ndarray, harmony: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        self._read(rows)
         out = np.zeros(len(among), bool)
-        harmony = self._units["harmony"]
-        alike = harmony[rows] @ harmony[among].T >= SAME
+        alike = self._units["harmony"][rows] @ harmony.T >= SAME
         for first, second in zip(*np.nonzero(alike), strict=True):  # few, so that rhythm is compared pair by pair
             out[second] = out[second] or self._agree(int(rows[first]), int(among[second]))
         return out
@@ -68,12 +75,13 @@ class Recordings:
 
     def _read(self, rows: np.ndarray) -> None:
         """Bring the measures of `rows` into memory."""
+        if self._known[rows].all():
+            return
         new = np.unique(rows[~self._known[rows]])
-        if len(new):
-            for name, raw in self._raw(new).items():
-                there = np.isfinite(raw).all(axis=1)
-                self._units[name][new[there]] = self._spaces[name].unit(raw[there])
-            self._known[new] = True
+        for name, raw in self._raw(new).items():
+            there = np.isfinite(raw).all(axis=1)
+            self._units[name][new[there]] = self._spaces[name].unit(raw[there])
+        self._known[new] = True
 
     def _raw(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         ids = self._catalogue.tracks["audio_id"].iloc[rows].tolist()

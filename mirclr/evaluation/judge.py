@@ -74,11 +74,11 @@ class Judge:
         """
         own = predict_splits(self.problem, vectors)
         predictions = Predictions({**own.scores, **(more or {})}, own.choices)
-        return self._judged(predictions, retrieve(vectors, self.ground))
+        return self.judged(predictions, retrieve(vectors, self.ground))
 
     def scored(self, name: str, scores: np.ndarray) -> Judged:
         """Judge `scores` (M, K) of the tested tracks alone, as those of a protocol called `name`."""
-        return self._judged(Predictions({name: scores}, ()), Retrieval({}, {}))
+        return self.judged(Predictions({name: scores}, ()), Retrieval({}, {}))
 
     def chance(self) -> Judged:
         """The best constant answer, known in hindsight: label frequencies, or mean values, of the judged tracks.
@@ -91,12 +91,12 @@ class Judge:
         else:
             share = self.truth.mean(axis=0, dtype=np.float64)
         constant = np.tile(share, (len(self.truth), 1))
-        judged = self._judged(Predictions({PROBES[0]: constant}, ()), expected_at_random(self.ground))
+        judged = self.judged(Predictions({PROBES[0]: constant}, ()), expected_at_random(self.ground))
         fixed = {key: Measure(m.value, float("nan"), float("nan")) for key, m in judged.measures.items()}
         return Judged(fixed, {}, judged.predictions)
 
-    def _judged(self, predictions: Predictions, retrieval: Retrieval) -> Judged:
-        """Measures and draws of one row, from one table of values per measure."""
+    def judged(self, predictions: Predictions, retrieval: Retrieval) -> Judged:
+        """Measures and draws of one row, whose `predictions` are of the tested tracks in the order of its problem."""
         measures, draws = {}, {}
         folds = len(self.problem.splits)
         for probe, scores in predictions.scores.items():

@@ -1,8 +1,10 @@
 """An ablation: every row trained for the same processor time with several seeds, judged by the same tracks and artists.
 
-Rows are trained by single-threaded processes side by side. Each gets the number of steps that fits its budget at the
-speed measured for it, in seconds of its own processor: a busy machine takes nothing from a row. What is finished is
-kept, one JSON file and one file of bootstrap draws a row and seed, so rows can be added over days.
+Each row trains twice, on either half of the collection, and each encoder is judged on the half it has not heard
+(mirclr.evaluation.unheard). Rows are trained by single-threaded processes side by side. Each gets the number of steps
+that fits its budget at the speed measured for it, in seconds of its own processor: a busy machine takes nothing from a
+row. What is finished is kept, one JSON file and one file of bootstrap draws a row and seed, so rows can be added over
+days.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ import numpy as np
 from mirclr.audio.processes import Lost, in_processes
 from mirclr.config import BudgetConfig, PretrainConfig
 from mirclr.datasets.collection import Collection
+from mirclr.datasets.splits import Split
 from mirclr.errors import AudioError, DatasetError, TrainingError
-from mirclr.evaluation.judge import Judge, Judged, Measure
+from mirclr.evaluation.judge import Judged, Measure
 from mirclr.evaluation.subject import every_vector
+from mirclr.evaluation.unheard import HALVES, halves, judge_unheard
 from mirclr.files import write_atomic
 from mirclr.recipes.ablation_rows import Row
 from mirclr.reports import Progress, Work, finish
@@ -47,11 +51,21 @@ PATIENCE_S = 24 * 3600.0  # a row may take long; one that hangs is ended a day l
 @dataclass(frozen=True)
 class Exam:
     """What every row is asked: probes and retrieval on `collection`, probes on `others` (the same tracks with other
-    labels), and how far `sensitive` of its tracks move (0: not asked)."""
+    labels), and how far `sensitive` of its tracks move (0: not asked). `halves`: of the collection, by artist."""
 
     collection: Collection
     others: tuple[Collection, ...] = ()
     sensitive: int = 40
+
+    @functools.cached_property
+    def halves(self) -> list[Split]:
+        """What each encoder of a row trains on, and the other half, which it is judged on."""
+        return halves(self.collection)
+
+    def heard(self, tracks: pd.DataFrame, half: int) -> pd.DataFrame:
+        """The rows of a track table that are in a half."""
+        paths = self.collection.tracks["path"].iloc[self.halves[half].train]
+        return tracks[tracks["path"].isin(set(paths))].reset_index(drop=True)
 
     def check(self) -> None:
         """Raises DatasetError where another collection has other tracks."""
@@ -62,7 +76,8 @@ class Exam:
 
 @dataclass(frozen=True)
 class Job:
-    """One row with one seed: `minutes` of processor time, everything it leaves under `folder`."""
+    """One row with one seed: `minutes` of processor time, evenly for its halves; everything it leaves is under
+    `folder`."""
 
     row: Row
     seed: int
@@ -78,13 +93,12 @@ class Job:
     def key(self) -> str:
         """Digest of all that decides its result. The budget is `minutes`, whatever the configuration's own is."""
         settings = self.config.model_dump(mode="json", exclude={"budget", "most_passes"})
-        text = json.dumps([self.row.name, settings, self.minutes], sort_keys=True)
+        text = json.dumps([self.row.name, settings, self.minutes, HALVES], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
-    @property
-    def run(self) -> Path:
-        """The run's folder."""
-        return self.folder / "runs" / f"{self.row.slug}-{self.key}"
+    def run(self, half: int) -> Path:
+        """The folder of the run that trains on a half."""
+        return self.folder / "runs" / f"{self.row.slug}-{self.key}-{half}"
 
     @property
     def result(self) -> Path:
@@ -94,8 +108,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job found: `steps` trained at `step_s` seconds each, `judged`, `moved` (shift by attribute); or why it
-    `failed`."""
+    """What a job found: `steps` trained on each half, on average, at `step_s` seconds each, `judged`, `moved` (shift by
+    attribute); or why it `failed`."""
 
     group: str
     name: str
@@ -152,25 +166,27 @@ def _prepared(exam: Exam, jobs: Sequence[Job]) -> Work[pd.DataFrame]:
 def do(exam: Exam, tracks: pd.DataFrame, job: Job) -> None:
     """One job from beginning to end on `tracks`, its result written."""
     try:
-        extractor, steps, step_s = _extractor(tracks, job)
+        extractors, steps, step_s = _extractors(exam, tracks, job)
     except TrainingError as error:
         write_result(job, Result(job.row.group, job.row.name, job.seed, failed=str(error)))
         return
-    judged, moved = _judged(exam, extractor), _moved(exam, extractor)
+    judged, moved = _judged(exam, extractors), _moved(exam, extractors)
     write_result(job, Result(job.row.group, job.row.name, job.seed, steps, step_s, judged, moved))
 
 
-def _extractor(tracks: pd.DataFrame, job: Job) -> tuple[Extractor, int, float]:
-    """What is judged, the steps it was trained and the seconds of each."""
+def _extractors(exam: Exam, tracks: pd.DataFrame, job: Job) -> tuple[list[Extractor], int, float]:
+    """What is judged, one extractor a half; the steps each was trained, and the seconds of each step."""
     from mirclr.features.encoder_file import load_encoder
     from mirclr.features.handcrafted import MfccStatistics
 
-    rate = job.config.audio.sample_rate
+    if job.row.group == "reference" and job.row.name == REFERENCES[0]:
+        return [MfccStatistics(job.config.audio.sample_rate)] * HALVES, 0, 0.0
+    heard = [exam.heard(tracks, half) for half in range(HALVES)]
     if job.row.group == "reference":
-        untrained = job.row.name == REFERENCES[1]
-        return (_untrained(tracks, job), 0, 0.0) if untrained else (MfccStatistics(rate), 0, 0.0)
-    steps, step_s = _train(tracks, job)
-    return load_encoder(job.run, device="cpu"), steps, step_s
+        return [_untrained(part, job) for part in heard], 0, 0.0
+    trained = [_train(part, job, half) for half, part in enumerate(heard)]
+    steps, step_s = (np.mean(values) for values in zip(*trained, strict=True))
+    return [load_encoder(job.run(half), device="cpu") for half in range(HALVES)], round(steps), float(step_s)
 
 
 def _untrained(tracks: pd.DataFrame, job: Job) -> Extractor:
@@ -183,18 +199,20 @@ def _untrained(tracks: pd.DataFrame, job: Job) -> Extractor:
     return EncoderExtractor(new_learner(make_source(material, job.config), job.config).ema, name="untrained")
 
 
-def _train(tracks: pd.DataFrame, job: Job) -> tuple[int, float]:
-    """Train, or go on with training, for the job's processor time; the steps and the seconds of each."""
+def _train(tracks: pd.DataFrame, job: Job, half: int) -> tuple[int, float]:
+    """Train on a half, or go on with it, for its share of the job's processor time; the steps and the seconds of
+    each."""
     from mirclr.training.pretrain import pretrain
 
-    note = job.run / "speed.json"
+    run, seconds = job.run(half), 60 * job.minutes / HALVES
+    note = run / "speed.json"
     if not note.exists():
-        step_s = _seconds_per_step(tracks, job.config, 60 * job.minutes * MEASURED_SHARE)
-        job.run.mkdir(parents=True, exist_ok=True)
-        write_atomic(note, json.dumps({"steps": max(1, round(60 * job.minutes / step_s)), "step_s": step_s}) + "\n")
+        step_s = _seconds_per_step(tracks, job.config, seconds * MEASURED_SHARE)
+        run.mkdir(parents=True, exist_ok=True)
+        write_atomic(note, json.dumps({"steps": max(1, round(seconds / step_s)), "step_s": step_s}) + "\n")
     speed = json.loads(note.read_text())
     config = job.config.model_copy(update={"budget": BudgetConfig(steps=speed["steps"])})
-    finish(pretrain(tracks, config, job.run, resume=True))
+    finish(pretrain(tracks, config, run, resume=True))
     return speed["steps"], speed["step_s"]
 
 
@@ -208,29 +226,33 @@ def _seconds_per_step(tracks: pd.DataFrame, config: PretrainConfig, seconds: flo
     return seconds_per_step(source, config, steps=max(3, round(seconds / first)), clock=time.process_time)
 
 
-def _judged(exam: Exam, extractor: Extractor) -> Judged:
+def _judged(exam: Exam, extractors: Sequence[Extractor]) -> Judged:
     """All measures of the collection, and of the others those of their linear probe as `linear.metric of NAME`."""
-    vectors = every_vector(exam.collection, extractor, workers=1)
+    vectors = [every_vector(exam.collection, extractor, workers=1) for extractor in extractors]
     measures, draws = {}, {}
     for number, collection in enumerate((exam.collection, *exam.others)):
-        row = Judge.of(collection).row(vectors)
+        row = judge_unheard(collection, exam.halves, vectors)
         for key in row.measures if number == 0 else [k for k in row.measures if k.startswith("linear.")]:
             name = key if number == 0 else f"{key} of {collection.name}"
             measures[name], draws[name] = row.measures[key], row.draws[key]
     return Judged(measures, draws)
 
 
-def _moved(exam: Exam, extractor: Extractor) -> dict[str, float]:
+def _moved(exam: Exam, extractors: Sequence[Extractor]) -> dict[str, float]:
+    """The shifts of tracks that an encoder has not heard, the mean over the halves."""
     from mirclr.evaluation.sensitivity import sensitivity
 
     if not exam.sensitive:
         return {}
-    return sensitivity(
-        extractor, _versions(tuple(exam.collection.tracks["path"]), extractor.sample_rate, exam.sensitive)
-    )
+    paths, count = exam.collection.tracks["path"], -(-exam.sensitive // HALVES)
+    found = [
+        sensitivity(extractor, _versions(tuple(paths.iloc[split.test]), extractor.sample_rate, count))
+        for extractor, split in zip(extractors, exam.halves, strict=True)
+    ]
+    return {name: float(np.mean([shifts[name] for shifts in found])) for name in found[0]}
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=HALVES)
 def _versions(paths: tuple[str, ...], sample_rate: int, count: int) -> Versions:
     """Changing the sound takes longer than embedding it: once a process."""
     import pandas as pd
@@ -251,12 +273,13 @@ def write_result(job: Job, result: Result) -> None:
     measures = {k: asdict(m) for k, m in result.judged.measures.items()} if result.judged else {}
     facts: dict[str, Any] = {name: value for name, value in vars(result).items() if name != "judged"}
     write_atomic(job.result, json.dumps({**facts, "measures": measures}, indent=1) + "\n")
-    for checkpoint in _checkpoints(job.run):
+    for checkpoint in _checkpoints(job):
         checkpoint.unlink()
 
 
-def _checkpoints(run: Path) -> Iterator[Path]:
-    return (run / "checkpoints").glob("*.safetensors")
+def _checkpoints(job: Job) -> Iterator[Path]:
+    for half in range(HALVES):
+        yield from (job.run(half) / "checkpoints").glob("*.safetensors")
 
 
 def read_result(job: Job) -> Result:

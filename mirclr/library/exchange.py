@@ -46,7 +46,7 @@ def export_library(library: Library, target: Path) -> int:
 
 
 def _npz(library: Library, contents: Contents, ids: list[str], descriptors: Mapping[str, np.ndarray]) -> bytes:
-    moments = [library.segments(audio_id) for audio_id in ids]
+    moments = library.segments(ids)
     recipes = dict(library.ask("SELECT audio_id, recipe FROM measures")) if library.state is not None else {}
     bound = library.binding
     about = {

@@ -156,9 +156,10 @@ def moments_of(catalogue: Catalogue) -> Iterator[Moments]:
     with Library.open(catalogue.path) as library:
         audio = catalogue.tracks["audio_id"].to_numpy()
 
-        def moments(row: int) -> tuple[np.ndarray, np.ndarray]:
-            vectors, starts = library.segments(str(audio[row]))
-            return catalogue.space.unit(vectors), starts
+        def moments(rows: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+            vectors, starts = zip(*library.segments([str(audio[row]) for row in rows]), strict=True)
+            unit = catalogue.space.unit(np.concatenate(vectors))
+            return list(zip(np.split(unit, np.cumsum([len(times) for times in starts])[:-1]), starts, strict=True))
 
         yield moments
 

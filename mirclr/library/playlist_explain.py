@@ -64,7 +64,7 @@ class Explainer:
         """The most alike pair of moments; nothing for files of which only the mean is known."""
         if row < 0 or seed_row < 0:
             return {}
-        (vectors, starts), (others, times) = self._moments(row), self._moments(seed_row)
+        (vectors, starts), (others, times) = self._moments([row, seed_row])
         one, other = np.unravel_index(int(np.argmax(np.round(vectors @ others.T, 6))), (len(vectors), len(others)))
         return {"moment": time_text(float(starts[one])), "seed_moment": time_text(float(times[other]))}
 

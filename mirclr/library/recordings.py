@@ -8,7 +8,7 @@ are not told: the summaries of two hymns or madrigals are as alike as those of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -22,8 +22,8 @@ TOLD_BY = ("harmony", "rhythm")
 SAME = 0.985  # cosine of harmony and of rhythm; of two different pieces the lower one reached 0.971
 AGREEMENT = 0.85
 
-Moments = Callable[[int], tuple[np.ndarray, np.ndarray]]
-"""A catalogue row to its (S, D) unit moments and their (S,) starts."""
+Moments = Callable[[Sequence[int]], list[tuple[np.ndarray, np.ndarray]]]
+"""Catalogue rows, one or more, to the (S, D) unit moments of each and their (S,) starts."""
 
 
 def agreement_of(first: np.ndarray, second: np.ndarray) -> float:
@@ -70,7 +70,8 @@ class Recordings:
             return False
         pair = min(one, other), max(one, other)
         if one != other and pair not in self._told:
-            self._told[pair] = agreement_of(self._moments(one)[0], self._moments(other)[0]) >= AGREEMENT
+            (first, _), (second, _) = self._moments(pair)
+            self._told[pair] = agreement_of(first, second) >= AGREEMENT
         return one != other and self._told[pair]
 
     def _read(self, rows: np.ndarray) -> None:

@@ -119,6 +119,7 @@ LIVE_TRACKS = (
     "ORDER BY path"
 )
 LIVE_TRACKS_UNMEASURED = f"SELECT {_NAMES}, NULL, NULL, NULL FROM tracks WHERE missing = 0 ORDER BY path"
+AMONG = " WHERE audio_id IN (SELECT value FROM json_each(?))"
 PER_AUDIO = ("vectors", "segments", "measures", "descriptors")
 # Contents that no track has any more; and what is left of a file that was read again.
 STALE_TAG_FILES = "id NOT IN (SELECT id FROM tracks)"

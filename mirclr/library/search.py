@@ -153,7 +153,7 @@ class Catalogue:
         Raises StoreError when the store is gone, or a later index run has deleted the track.
         """
         with Library.open(self.path) as library:
-            vectors, starts = library.segments(str(self.tracks["audio_id"].iloc[row]))
+            [(vectors, starts)] = library.segments([str(self.tracks["audio_id"].iloc[row])])
         return self.space.unit(vectors), starts
 
     @cached_property

@@ -139,18 +139,18 @@ class Library:
         if self.version > schema.WITHOUT_MEASURES:
             row_of = {audio_id: row for row, audio_id in enumerate(ids)}
             few = (json.dumps(list(ids)),) if len(ids) < FEW else ()
-            only = " WHERE audio_id IN (SELECT value FROM json_each(?))" if few else ""
+            only = schema.AMONG if few else ""
             for name, matrix in out.items():
                 self._fill(matrix, f"SELECT audio_id, {name} FROM descriptors{only}", row_of, few)
         return out
 
-    def segments(self, audio_id: str) -> tuple[np.ndarray, np.ndarray]:
-        """`(S, D)` float32 segment vectors of one audio, `(S,)` starts in seconds. StoreError if unknown."""
-        found = self.ask("SELECT vectors, starts FROM segments WHERE audio_id = ?", (audio_id,))
-        if not found:
-            raise StoreError(f"{self.path}: no audio {audio_id} in this store")
-        vectors, starts = (np.frombuffer(blob, FLOAT).astype(np.float32) for blob in found[0])
-        return vectors.reshape(len(starts), self.binding.dim), starts
+    def segments(self, ids: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each audio `(S, D)` float32 segment vectors and their `(S,)` starts in seconds. StoreError if unknown."""
+        rows = self.ask("SELECT audio_id, vectors, starts FROM segments" + schema.AMONG, (json.dumps(list(ids)),))
+        found = {name: [np.frombuffer(blob, FLOAT).astype(np.float32) for blob in blobs] for name, *blobs in rows}
+        if unknown := set(ids) - set(found):
+            raise StoreError(f"{self.path}: no audio {min(unknown)} in this store")
+        return [(vectors.reshape(len(at), self.binding.dim), at) for vectors, at in map(found.__getitem__, ids)]
 
     def every_segment(self) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
         """All kept moments, some thousand at a time: audio ids (M), vectors (M, D) float32, starts (M,) in seconds."""

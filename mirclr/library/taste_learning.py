@@ -150,7 +150,8 @@ def _views(catalogue: Catalogue, lesson: Lesson, moments: Moments) -> dict[int, 
     draw = generator(lesson.seed, "taste background")
     others = np.setdiff1d(np.arange(len(catalogue.unit)), sorted(named))
     some = draw.choice(others, min(BACKGROUND, len(others)), replace=False).tolist()
-    return {row: _halves(moments(row)[0]) for row in sorted({*named, *some})}
+    rows = sorted({*named, *some})
+    return {row: _halves(vectors) for row, (vectors, _) in zip(rows, moments(rows), strict=True)}
 
 
 def _halves(vectors: np.ndarray) -> np.ndarray:

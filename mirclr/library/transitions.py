@@ -9,6 +9,7 @@ Gebhardt et al., "Psychoacoustic approaches for harmonic music mixing", Applied 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -113,8 +114,9 @@ class Transitions:
         weights, (one, other) = self._weights, (list(before), list(after))
         total = weights.sound * (1.0 - (self._pool.unit[one] @ self._pool.unit[other].T).astype(np.float64))
         if weights.join:
-            out = np.stack([self._end(place)[1] for place in one])
-            into = np.stack([self._end(place)[0] for place in other])
+            self._hear([place for place in {*one, *other} if place not in self._ends])
+            out = np.stack([self._ends[place][1] for place in one])
+            into = np.stack([self._ends[place][0] for place in other])
             total = total + weights.join * (1.0 - out @ into.T)
         whole = weights.sound + weights.join
         for weight, values, rule in self._parts.values():
@@ -122,20 +124,22 @@ class Transitions:
             whole += weight
         return np.round(total / whole if whole else total, 6)
 
-    def _end(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Intro and outro of a place as unit vectors; a file outside the library has only its mean."""
-        if place not in self._ends:
-            row = int(self._pool.rows[place])
-            moments = self._pool.unit[place][None] if row < 0 else self._moments(row)[0]
-            self._ends[place] = (_mean(moments[:ENDS]), _mean(moments[-ENDS:]))
-        return self._ends[place]
+    def _hear(self, places: Sequence[int]) -> None:
+        """Intro and outro of places as unit vectors; a file outside the library has only its mean."""
+        rows = self._pool.rows
+        inside = [place for place in places if rows[place] >= 0]
+        heard = self._moments(rows[inside].tolist()) if inside else []
+        known = {place: moments for place, (moments, _) in zip(inside, heard, strict=True)}
+        for place in places:
+            moments = known.get(place, self._pool.unit[place][None])
+            self._ends[place] = (_direction(moments[:ENDS]), _direction(moments[-ENDS:]))
 
 
-def _mean(vectors: np.ndarray) -> np.ndarray:
+def _direction(vectors: np.ndarray) -> np.ndarray:
     """(S, D) to the (D,) direction of their mean; zero where they cancel."""
-    mean = vectors.mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    return mean / length if length > 0 else mean
+    total: np.ndarray = vectors.sum(axis=0)
+    length = math.sqrt(total @ total)
+    return total / length if length > 0 else total
 
 
 def _objects(pool: Pool, name: str) -> list[object]:

@@ -319,7 +319,7 @@ def test_a_long_track_keeps_few_segments_first_and_last_among_them(
 
     run(tmp_path / "a.db", music_folder, ears=Long())
     with Library.open(tmp_path / "a.db") as library:
-        segments, starts = library.segments(library.contents().tracks["audio_id"][0])
+        [(segments, starts)] = library.segments([library.contents().tracks["audio_id"][0]])
         vectors = library.contents().vectors
     assert (len(starts), starts[0], starts[-1]) == (KEPT_SEGMENTS, 0, 198)
     np.testing.assert_array_equal(segments[:, 0], starts / 2 * 8)

@@ -57,9 +57,9 @@ def test_segments_come_back_with_their_times(path: Path) -> None:
     with Library.open_or_create(path, Bands()) as library:
         with library.batch():
             library.put_vectors("x", segments[0], segments, starts)
-        back = library.segments("x")
+        [back] = library.segments(["x"])
         with pytest.raises(StoreError, match="no audio y in this store"):
-            library.segments("y")
+            library.segments(["x", "y"])
     np.testing.assert_array_equal(back[0], segments)
     np.testing.assert_array_equal(back[1], starts)
 
@@ -102,7 +102,7 @@ def test_prune_deletes_missing_tracks_and_vectors_without_a_track(path: Path) ->
         assert set(library.stamps()) == {b"/a"}
         assert library.embedded() == {rows[0]["audio_id"]}
         with pytest.raises(StoreError, match="no audio"):
-            library.segments(rows[2]["audio_id"])
+            library.segments([rows[2]["audio_id"]])
 
 
 def test_another_encoder_is_refused_by_both_names(path: Path) -> None:

@@ -73,8 +73,8 @@ def test_the_end_of_one_meets_the_beginning_of_the_next(tmp_path: Path) -> None:
     pool = Pool(catalogue, [Seed(catalogue.track(0), catalogue.unit[0], 0)], np.array([1, 2]))
     with moments_of(catalogue) as moments:
         joined = Transitions(pool, Weights(0, 1, 0, 0), moments).cost([0, 1, 2], [0, 1, 2])
-        intro = [moments(row)[0][0] for row in range(3)]
-        outro = [moments(row)[0][-1] for row in range(3)]
+        intro = [units[0] for units, _ in moments(range(3))]
+        outro = [units[-1] for units, _ in moments(range(3))]
         sound = Transitions(pool, Weights(1, 0, 0, 0), moments).cost([0, 1, 2], [0, 1, 2])
     np.testing.assert_allclose(joined, 1 - np.array(outro) @ np.array(intro).T, atol=2e-6)
     assert joined[0, 1] < joined[0, 0]

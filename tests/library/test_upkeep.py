@@ -140,7 +140,7 @@ def contents(
     with Library.open(store) as library:
         found = library.contents()
         ids = found.tracks.drop_duplicates("row")["audio_id"].tolist()
-        moments = [tuple(part.ravel().tolist() for part in library.segments(audio_id)) for audio_id in ids]
+        moments = [tuple(part.ravel().tolist() for part in parts) for parts in library.segments(ids)]
         return found.tracks, found.vectors, library.descriptors(ids), moments  # type: ignore[return-value]
 
 

@@ -7,7 +7,8 @@ weights do (docs/what-helps.md has the figures). So one half is trained on, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mirclr.evaluation.judge import Judge, Judged
 from mirclr.evaluation.retrieval import Ground, Retrieval, retrieve
 from mirclr.seeds import generator
 
+Value = TypeVar("Value")
 HALVES = 2
 
 
@@ -44,22 +46,32 @@ def judge_unheard(collection: Collection, splits: Sequence[Split], tables: Seque
     the split's test part.
 
     Probes learn from the training part and answer for the test part; retrieval looks for each track of the test part
-    among the others of it. Raises DatasetError as `predict_splits`.
+    among the others of it. Measures called `heard` in place of `retrieval` look for each track of the training part
+    among that: what a listener gets whose library is what the encoder was trained on. Raises DatasetError as
+    `predict_splits`.
     """
     kind, labels, count = collection.kind, np.asarray(collection.targets), len(collection.vocabulary)
     problems = [Problem(kind, labels, collection.groups, [split], count) for split in splits]
     whole = Problem(kind, labels, collection.groups, list(splits), count)
     ground = Ground(collection.groups, labels if collection.task == "multiclass" else None)
     answers = [predict_splits(problem, table) for problem, table in zip(problems, tables, strict=True)]
-    found = [_retrieved(table, split.test, ground) for table, split in zip(tables, splits, strict=True)]
-    return Judge(whole, ground).judged(_answered(answers), _gathered(found))
+    judge = Judge(whole, ground)
+    parts = [[(split.test, split.train)[heard] for split in splits] for heard in (False, True)]
+    new, heard = ([_retrieved(*each, ground) for each in zip(tables, rows, strict=True)] for rows in parts)
+    own = judge.judged(Predictions({}, ()), _gathered(heard))
+    row = judge.judged(_answered(answers), _gathered(new))
+    return Judged(row.measures | _as_heard(own.measures), row.draws | _as_heard(own.draws), row.predictions)
 
 
-def _retrieved(vectors: np.ndarray, test: np.ndarray, ground: Ground) -> Retrieval:
-    """What `test` finds among itself; queries are numbered as in the whole collection."""
-    labels = None if ground.labels is None else ground.labels[test]
-    found = retrieve(vectors[test], Ground(ground.artists[test], labels))
-    return Retrieval(found.values, {name: test[queries] for name, queries in found.queries.items()})
+def _as_heard(named: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"heard.{name.partition('.')[2]}": value for name, value in named.items()}
+
+
+def _retrieved(vectors: np.ndarray, rows: np.ndarray, ground: Ground) -> Retrieval:
+    """What the tracks `rows` find among themselves; queries are numbered as in the whole collection."""
+    labels = None if ground.labels is None else ground.labels[rows]
+    found = retrieve(vectors[rows], Ground(ground.artists[rows], labels))
+    return Retrieval(found.values, {name: rows[queries] for name, queries in found.queries.items()})
 
 
 def _answered(parts: Sequence[Predictions]) -> Predictions:

@@ -15,7 +15,10 @@ from mirclr.files import write_atomic
 from mirclr.recipes.ablation import Result
 from mirclr.recipes.ablation_rows import BASE
 
-SHOWN = ("linear.accuracy", "linear.roc_auc", "linear.r", "retrieval.artist_r1", "retrieval.label_p10")
+SHOWN = (
+    "linear.accuracy", "linear.roc_auc", "linear.r", "knn.accuracy", "retrieval.artist_r1", "retrieval.label_p10",
+    "heard.artist_r1", "heard.label_p10",
+)  # fmt: skip
 """Measures of the collection that the tables print, where it has them; of other collections their `linear` ones."""
 
 
@@ -74,7 +77,8 @@ def _range(numbers: Sequence[int]) -> str:
 
 def _title(key: str) -> str:
     _, _, other = key.partition(" of ")
-    return SPOKEN[_metric(key)][0] + (f", {other}" if other else "")
+    how = {"knn": ", nearest neighbours", "heard": ", heard half"}.get(key.partition(".")[0], "")
+    return SPOKEN[_metric(key)][0] + how + (f", {other}" if other else "")
 
 
 def _metric(key: str) -> str:

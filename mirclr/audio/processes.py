@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -87,10 +88,20 @@ def _one_thread() -> Iterator[None]:
 def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     """A worker's life: items in, results or errors out, until the parent is gone. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     pipe.send(_READY)
     with quiet_codecs(), suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             _answer(pipe, function, pipe.recv())
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, also in the middle of an item: a parent that was killed
+    ends nobody, and an item may take hours and write where the next run does."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _answer(pipe: Connection, function: Callable[[Any], Any], item: Any) -> None:

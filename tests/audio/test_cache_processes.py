@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,3 +55,29 @@ def test_a_function_that_no_process_can_load_is_said(capfd: pytest.CaptureFixtur
 
 def test_nothing_to_do_starts_nothing() -> None:
     assert list(in_processes(task, [], workers=4)) == []
+
+
+def gone(process: int) -> bool:
+    """Whether a process has ended; one that waits for its parent to ask about it has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def until(happened: Callable[[], bool], seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.05)
+    return happened()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_worker_goes_with_a_parent_that_is_killed_also_in_the_middle_of_an_item(tmp_path: Path) -> None:
+    note = tmp_path / "worker"
+    with subprocess.Popen([sys.executable, "-m", "tests.support.process_tasks", str(note)]) as parent:
+        assert until(lambda: note.exists() and bool(note.read_text()))
+        worker = int(note.read_text())
+        assert not gone(worker)
+        parent.kill()
+    assert until(lambda: gone(worker))

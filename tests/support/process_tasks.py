@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
+from mirclr.audio.processes import in_processes
 from mirclr.errors import AudioError
 
 
@@ -29,3 +31,13 @@ def task(item: str) -> str:
 def threads(_: int) -> str | None:
     """What a worker is told about threads."""
     return os.environ.get("OMP_NUM_THREADS")
+
+
+def say_who_and_wait(place: str) -> None:
+    """Write this process's number to `place`, then take longer than anybody waits."""
+    Path(place).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+if __name__ == "__main__":  # a parent to be killed
+    list(in_processes(say_who_and_wait, sys.argv[1:], workers=1))

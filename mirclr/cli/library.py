@@ -137,8 +137,8 @@ def _load(folder: Path) -> Extractor:
 class Ear:
     """Files outside the library, as its encoder hears them; the encoder is loaded when the first is met."""
 
-    def __init__(self, store: Path, encoder: Path | None, binding: Binding) -> None:
-        self._store, self._encoder, self._binding = store, encoder, binding
+    def __init__(self, catalogue: Catalogue, store: Path, encoder: Path | None, binding: Binding) -> None:
+        self._catalogue, self._store, self._encoder, self._binding = catalogue, store, encoder, binding
         self._heard: dict[Path, Outside] = {}
 
     def hear(self, path: Path) -> Outside:
@@ -152,9 +152,18 @@ class Ear:
             self._heard[path] = hear_file(path, extractor)
         return self._heard[path]
 
-    def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any]:
-        """The row of the track table and the vector of a file."""
-        return self.hear(path)[:2]
+    def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any, int | None]:
+        """The row of the track table and the vector of a file, and the row of the library that is this recording."""
+        from mirclr.library.outside import own_row
+
+        heard = self.hear(path)
+        row = own_row(self._catalogue, heard)
+        if row is not None:
+            own = self._catalogue.tracks["path"].iloc[row]
+            face.say(
+                f"{printable(path)}: the library has this recording, and it is no answer to itself: {printable(own)}"
+            )
+        return heard.track, heard.vector, row
 
 
 def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
@@ -162,7 +171,8 @@ def opened(store: Path, encoder: Path | None) -> tuple[Catalogue, Ear]:
     from mirclr.library.store import Library
 
     with Library.open(store) as library:
-        return heard_by_owner(library), Ear(store, encoder, library.binding)
+        catalogue = heard_by_owner(library)
+        return catalogue, Ear(catalogue, store, encoder, library.binding)
 
 
 def heard_by_owner(library: Library) -> Catalogue:

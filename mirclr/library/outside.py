@@ -1,4 +1,4 @@
-"""A file that is not in the library, heard by the library's encoder."""
+"""A file that is not in the library, heard by the library's encoder, and the recording of it that the library has."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from mirclr.errors import AudioError
 from mirclr.features.embed import embed_tracks
 from mirclr.features.extractor import Extractor
 from mirclr.features.measurer import Measurer
+from mirclr.features.same_music import SAME_RECORDING, Heard, correlation
+from mirclr.library.duplicates import listen
 from mirclr.library.index import HEARD_S
+from mirclr.library.search import Catalogue, best
 from mirclr.reports import finish
+
+ASKED = 5  # rows nearest to a file in sound, which are opened: another encoding or mastering of it is among the first
 
 
 class Outside(NamedTuple):
@@ -38,6 +43,25 @@ def hear_file(path: Path, extractor: Extractor) -> Outside:
     row |= {name: getattr(measures, name, None) for name in ("tempo", "key", "energy")}
     track = {str(name): None if pd.isna(value) else value for name, value in row.items()}
     return Outside(track, done.vectors[0], done.segments[0], done.starts[0])
+
+
+def own_row(catalogue: Catalogue, heard: Outside) -> int | None:
+    """The row of the catalogue that holds this recording: the same sound, or of the rows most like it the first whose
+    file is the same recording by ear (`mirclr.features.same_music`); None where there is none, or none can be opened.
+    """
+    same = catalogue.row_of_audio(heard.track["audio_id"])
+    if same is not None:
+        return same
+    nearest = best(catalogue.similarities(catalogue.space.unit(heard.vector[None])[0]), min(ASKED, len(catalogue.unit)))
+    paths, own = catalogue.tracks["path"], listen(heard.track["path"])
+    return next((int(row) for row in nearest if _same_recording(own, paths.iloc[row])), None)
+
+
+def _same_recording(sound: Heard, path: str) -> bool:
+    try:
+        return correlation(sound.bands, listen(path).bands)[0] >= SAME_RECORDING
+    except AudioError:  # perhaps the library lies on a disk that is not here
+        return False
 
 
 def _refuse(quarantine: pd.DataFrame) -> None:

@@ -58,10 +58,10 @@ class Seed:
         return None if row is None else cls(catalogue.track_at(path), catalogue.unit[row], row)
 
     @classmethod
-    def heard(cls, catalogue: Catalogue, track: Mapping[str, Any], vector: np.ndarray) -> Seed:
-        """A file that need not be in the library: its row of the track table and its (D,) vector."""
-        unit = catalogue.space.unit(vector[None])[0]
-        return cls(dict(track), unit, catalogue.row_of_audio(track["audio_id"]))
+    def heard(cls, catalogue: Catalogue, track: Mapping[str, Any], vector: np.ndarray, row: int | None) -> Seed:
+        """A file that need not be in the library: its row of the track table, its (D,) vector, and the row of the
+        catalogue that holds the same recording, or None."""
+        return cls(dict(track), catalogue.space.unit(vector[None])[0], row)
 
     @property
     def name(self) -> str:

@@ -56,10 +56,10 @@ class Finder:
             return known
         if each.path is not None and self.embed is not None and each.path.is_file():
             try:
-                track, vector = self.embed(each.path)
+                heard = self.embed(each.path)
             except AudioError as error:
                 return {"path": str(each.path), "reason": error.reason, "detail": error.detail}
-            return Seed.heard(self.catalogue, track, vector), "outside"
+            return Seed.heard(self.catalogue, *heard), "outside"
         if each.path is None and each.url is not None:
             return {"path": each.url, "reason": "stream", "detail": "not a file, and no track here has its tags"}
         return {"path": each.shown, "reason": "missing_file", "detail": "not there, not indexed, no track has its tags"}

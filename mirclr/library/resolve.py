@@ -16,8 +16,9 @@ from mirclr.library.playlist import Seed
 from mirclr.library.search import Catalogue
 from mirclr.units import printable
 
-# A file outside the library to its row of the track table and its (D,) vector, as the store's encoder sees it.
-Embed = Callable[[Path], tuple[Mapping[str, Any], np.ndarray]]
+# A file outside the library to its row of the track table and its (D,) vector, as the store's encoder sees it, and the
+# row of the catalogue that holds the same recording, or None.
+Embed = Callable[[Path], tuple[Mapping[str, Any], np.ndarray, int | None]]
 SHOWN = 10
 
 

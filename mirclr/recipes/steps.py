@@ -83,7 +83,7 @@ def playlist(
     return Outcome({"playlist": str(output)}, says=(said, *made.notes), quarantine=listed(written.quarantine))
 
 
-def _not_outside(path: Path) -> tuple[Mapping[str, Any], Any]:
+def _not_outside(path: Path) -> tuple[Mapping[str, Any], Any, int | None]:
     raise UsageError(f"{path}: not in this library; a recipe's seeds are tracks of its own library")
 
 

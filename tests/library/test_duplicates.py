@@ -17,6 +17,7 @@ from mirclr.features.measures import SIZES, Measures
 from mirclr.features.same_music import RATE, Heard
 from mirclr.library.alike import NEAREST, candidates
 from mirclr.library.duplicates import Duplicates, duplicates, listen
+from mirclr.library.outside import Outside, own_row
 from mirclr.library.playlist import Kind, Rules, Seed, Shape, make_playlist, moments_of
 from mirclr.library.playlist_radio import Radio
 from mirclr.library.playlist_targets import Arc
@@ -198,6 +199,33 @@ def test_radio_plays_no_second_file_of_what_it_played_lately(catalogue: Catalogu
         radio = Radio(catalogue, [seeds_of(catalogue, "03")[0]], moments, temperature=0)
         heard = [name_of(radio.next().track["path"]) for _ in range(len(catalogue.tracks) // 2 - 1)]
     assert "near" not in heard
+
+
+def test_a_file_outside_the_library_is_known_as_the_recording_that_is_inside(
+    catalogue: Catalogue, played: Path
+) -> None:
+    names = [name_of(path) for path in catalogue.tracks["path"]]
+    rows = {name: names.index(name) for name in ("03", "07", "09", "20")}
+    with Library.open(catalogue.path) as library:
+        vectors = library.vectors_of([catalogue.tracks["audio_id"].iloc[row] for row in rows.values()])
+    sounds = dict(zip(rows, vectors, strict=True))
+    louder = played.parent / "louder.wav"
+    samples, rate = soundfile.read(played / "09.wav")
+    soundfile.write(louder, 0.5 * samples[rate:], rate)
+
+    def heard(name: str, path: Path, **said: str) -> Outside:
+        track = {**track_row(str(path)), "audio_id": "of no track", **said}
+        return Outside(track, near(sounds[name], 0.02, 8), sounds[name][None], np.zeros(1))
+
+    assert own_row(catalogue, heard("09", louder)) == rows["09"]
+    assert own_row(catalogue, heard("07", louder)) is None, "it is not among the rows nearest to it"
+    assert own_row(catalogue, heard("20", played / "03.wav")) is None, "the files of these cannot be opened"
+    known = {"audio_id": catalogue.tracks["audio_id"].iloc[rows["20"]]}
+    assert own_row(catalogue, heard("09", louder, **known)) == rows["20"]
+    seed = Seed.heard(catalogue, heard("09", louder).track, sounds["09"], rows["09"])
+    listed = [entry.track["path"] for entry in make_playlist(catalogue, [seed], Rules(30)).entries]
+    assert listed[0] == str(louder)
+    assert "09" not in [name_of(path) for path in listed[1:]]
 
 
 def seeds_of(catalogue: Catalogue, *names: str) -> list[Seed]:

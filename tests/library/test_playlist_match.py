@@ -66,6 +66,6 @@ def test_what_fits_nothing_is_listed_and_an_outside_file_is_heard(tmp_path: Path
     ]
     assert all(row["detail"].startswith("in list.m3u: ") for row in found.lost)
     outside = track_row(str(tmp_path / "new.mp3"), artist="New")
-    heard = Finder(catalogue, lambda path: (outside, np.ones(4, np.float32))).match(listed, "list.m3u")
+    heard = Finder(catalogue, lambda path: (outside, np.ones(4, np.float32), None)).match(listed, "list.m3u")
     assert [(seed.track["artist"], seed.row) for seed in heard.tracks] == [("New", None)]
     assert heard.by == ["outside"]

@@ -1,6 +1,7 @@
 """Onsets, beats and notes on the procedural band: encoders and strides beside what librosa finds. All of it synthetic.
 
 python benchmarks/frames.py FOLDER [--artists 24] [--tracks 2] [--seconds 20] [--steps 200] [--rows onsets,beats,notes]
+python benchmarks/frames.py FOLDER --table labels.csv --rows notes      # on a table of annotated music of your own
 
 Bands are those of `mirclr.audio.synth_catalogue` with style, tempo and key free of each other; no band is in two parts.
 Every row is judged on the same test tracks; intervals are over bands. Writes a table a task to stdout.
@@ -119,14 +120,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rows", default="onsets,beats,notes")
+    parser.add_argument("--table", type=Path, help="annotated music in place of the band, as docs/tasks.md has it")
     a = parser.parse_args()
     band = a.folder / "band"
-    if not (band / "labels.csv").is_file():
+    if a.table is None and not (band / "labels.csv").is_file():
         free = ("style", "tempo", "key")
         how = {"artists": a.artists, "tracks": a.tracks, "seconds": a.seconds}
         finish(make_collection(band, **how, seed=5, independent=free, truth=True, workers=1))
     for kind in a.rows.split(","):
-        for line in judged(kind, band / "labels.csv", a.folder, a.steps):
+        for line in judged(kind, a.table or band / "labels.csv", a.folder, a.steps):
             print(line, flush=True)
 
 

@@ -140,6 +140,7 @@ class Ear:
     def __init__(self, catalogue: Catalogue, store: Path, encoder: Path | None, binding: Binding) -> None:
         self._catalogue, self._store, self._encoder, self._binding = catalogue, store, encoder, binding
         self._heard: dict[Path, Outside] = {}
+        self._known: dict[Path, tuple[Mapping[str, Any], Any, int | None]] = {}
 
     def hear(self, path: Path) -> Outside:
         """A file, heard once."""
@@ -154,6 +155,11 @@ class Ear:
 
     def __call__(self, path: Path) -> tuple[Mapping[str, Any], Any, int | None]:
         """The row of the track table and the vector of a file, and the row of the library that is this recording."""
+        if path not in self._known:
+            self._known[path] = self._with_row(path)
+        return self._known[path]
+
+    def _with_row(self, path: Path) -> tuple[Mapping[str, Any], Any, int | None]:
         from mirclr.library.outside import own_row
 
         heard = self.hear(path)

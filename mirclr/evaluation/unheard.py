@@ -8,6 +8,7 @@ weights do (docs/what-helps.md has the figures). So one half is trained on, the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.splits import Split, assign_folds, mass_of
 from mirclr.errors import DatasetError
-from mirclr.evaluation.crossfit import Predictions, Problem, predict_splits
+from mirclr.evaluation.crossfit import Predictions, predict_splits
 from mirclr.evaluation.judge import Judge, Judged
 from mirclr.evaluation.retrieval import Ground, Retrieval, retrieve
 from mirclr.seeds import generator
@@ -50,16 +51,13 @@ def judge_unheard(collection: Collection, splits: Sequence[Split], tables: Seque
     among that: what a listener gets whose library is what the encoder was trained on. Raises DatasetError as
     `predict_splits`.
     """
-    kind, labels, count = collection.kind, np.asarray(collection.targets), len(collection.vocabulary)
-    problems = [Problem(kind, labels, collection.groups, [split], count) for split in splits]
-    whole = Problem(kind, labels, collection.groups, list(splits), count)
-    ground = Ground(collection.groups, labels if collection.task == "multiclass" else None)
-    answers = [predict_splits(problem, table) for problem, table in zip(problems, tables, strict=True)]
-    judge = Judge(whole, ground)
-    parts = [[(split.test, split.train)[heard] for split in splits] for heard in (False, True)]
-    new, heard = ([_retrieved(*each, ground) for each in zip(tables, rows, strict=True)] for rows in parts)
-    own = judge.judged(Predictions({}, ()), _gathered(heard))
+    judge = Judge.of(replace(collection, splits=list(splits)))
+    pairs = list(zip(splits, tables, strict=True))
+    answers = [predict_splits(replace(judge.problem, splits=[split]), table) for split, table in pairs]
+    new = [_retrieved(table, split.test, judge.ground) for split, table in pairs]
+    heard = [_retrieved(table, split.train, judge.ground) for split, table in pairs]
     row = judge.judged(_answered(answers), _gathered(new))
+    own = judge.judged(Predictions({}, ()), _gathered(heard))
     return Judged(row.measures | _as_heard(own.measures), row.draws | _as_heard(own.draws), row.predictions)
 
 

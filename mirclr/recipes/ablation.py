@@ -68,7 +68,9 @@ class Exam:
         return tracks[tracks["path"].isin(set(paths))].reset_index(drop=True)
 
     def check(self) -> None:
-        """Raises DatasetError where another collection has other tracks."""
+        """Raises DatasetError where another collection has other tracks, or as `halves`; they are made here once, for
+        all processes."""
+        _ = self.halves
         for other in self.others:
             if list(other.tracks["path"]) != list(self.collection.tracks["path"]):
                 raise DatasetError(f"{other.name} must list the very tracks of {self.collection.name}, in its order")
@@ -228,7 +230,8 @@ def _seconds_per_step(tracks: pd.DataFrame, config: PretrainConfig, seconds: flo
 
 def _judged(exam: Exam, extractors: Sequence[Extractor]) -> Judged:
     """All measures of the collection, and of the others those of their linear probe as `linear.metric of NAME`."""
-    vectors = [every_vector(exam.collection, extractor, workers=1) for extractor in extractors]
+    embedded = functools.cache(functools.partial(every_vector, exam.collection, workers=1))
+    vectors = [embedded(extractor) for extractor in extractors]  # one extractor for both halves is asked once
     measures, draws = {}, {}
     for number, collection in enumerate((exam.collection, *exam.others)):
         row = judge_unheard(collection, exam.halves, vectors)

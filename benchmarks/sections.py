@@ -10,7 +10,6 @@ F-measure (mir_eval.segment); intervals are over bands.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,26 +21,17 @@ import torch
 from mirclr.audio.annotations import read_annotation
 from mirclr.audio.decode import decode
 from mirclr.audio.synth_catalogue import make_collection
+from mirclr.evaluation.held_out_scores import score_held_out
 from mirclr.events.scores import score_events
 from mirclr.events.structure import sections
 from mirclr.features.annotate import SECTIONS, Annotator
 from mirclr.features.encoder import EncoderExtractor
 from mirclr.features.encoder_file import load_encoder
+from mirclr.features.random_init import random_encoder
 from mirclr.reports import finish
-from mirclr.seeds import generator
 
 USUAL_S = 16.0
 Finder = Callable[[np.ndarray], pd.DataFrame]
-
-
-def untrained(extractor: EncoderExtractor) -> EncoderExtractor:
-    """The same network with other weights; its frontend and input normalisation stay."""
-    embedder = copy.deepcopy(extractor.embedder)
-    torch.manual_seed(0)
-    for module in embedder.encoder.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-    return EncoderExtractor(embedder, name="untrained", device=extractor.device)
 
 
 def by_log_mel(extractor: EncoderExtractor) -> Finder:
@@ -79,10 +69,10 @@ def judged(band: Path, finder: Finder, rate: int) -> pd.DataFrame:
 
 def told(scores: pd.DataFrame) -> Mapping[str, str]:
     """Means with their 95 % intervals over bands."""
-    bands = scores.groupby("artist").mean()
-    drawn = generator(0, "bands").integers(0, len(bands), (2000, len(bands)))
-    low, high = np.quantile(bands.to_numpy()[drawn].mean(axis=1), (0.025, 0.975), axis=0)
-    return {name: f"{bands[name].mean():.3f} ({a:.3f} to {b:.3f})" for name, a, b in zip(bands, low, high, strict=True)}
+    groups, nothing = scores.pop("artist").factorize()[0], np.zeros((len(scores), 0))
+    values = {name: column.to_numpy() for name, column in scores.items()}
+    measures = score_held_out(SECTIONS, nothing, nothing, groups, values=values).measures
+    return {name: f"{m.value:.3f} ({m.low:.3f} to {m.high:.3f})" for name, m in measures.items()}
 
 
 def main() -> None:
@@ -101,7 +91,7 @@ def main() -> None:
     extractor = load_encoder(a.encoder)
     rows: dict[str, Finder] = {
         "encoder": Annotator(SECTIONS, extractor),
-        "untrained": Annotator(SECTIONS, untrained(extractor)),
+        "untrained": Annotator(SECTIONS, random_encoder(extractor, seed=0)),
         "log-mel": by_log_mel(extractor),
         "no boundary": every(np.inf, extractor.sample_rate),
         f"every {USUAL_S:g} s": every(USUAL_S, extractor.sample_rate),

@@ -230,8 +230,9 @@ def _seconds_per_step(tracks: pd.DataFrame, config: PretrainConfig, seconds: flo
 
 def _judged(exam: Exam, extractors: Sequence[Extractor]) -> Judged:
     """All measures of the collection, and of the others those of their linear probe as `linear.metric of NAME`."""
-    embedded = functools.cache(functools.partial(every_vector, exam.collection, workers=1))
-    vectors = [embedded(extractor) for extractor in extractors]  # one extractor for both halves is asked once
+    distinct = {id(extractor): extractor for extractor in extractors}  # handcrafted ones are one for both halves
+    embedded = {key: every_vector(exam.collection, extractor, workers=1) for key, extractor in distinct.items()}
+    vectors = [embedded[id(extractor)] for extractor in extractors]
     measures, draws = {}, {}
     for number, collection in enumerate((exam.collection, *exam.others)):
         row = judge_unheard(collection, exam.halves, vectors)

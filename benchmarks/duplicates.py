@@ -19,12 +19,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soundfile
 import soxr
 
 from mirclr.audio.decode import decode
+from mirclr.compiled import librosa
 from mirclr.features.encoder_file import load_encoder
 from mirclr.features.extractor import Extractor
 from mirclr.features.same_music import compare
@@ -53,10 +53,10 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "first 3 s cut": lambda x: x[3 * RATE :],
     "first 10 s cut": lambda x: x[10 * RATE :],
     "spectrum tilted by 12 dB": tilted,
-    "3 % faster, pitch kept": lambda x: librosa.effects.time_stretch(x, rate=1.03),
-    "10 % faster, pitch kept": lambda x: librosa.effects.time_stretch(x, rate=1.1),
+    "3 % faster, pitch kept": lambda x: librosa().effects.time_stretch(x, rate=1.03),
+    "10 % faster, pitch kept": lambda x: librosa().effects.time_stretch(x, rate=1.1),
     "2 % faster with the pitch": lambda x: soxr.resample(x, RATE * 1.02, RATE),
-    "a semitone up": lambda x: librosa.effects.pitch_shift(x, sr=RATE, n_steps=1),
+    "a semitone up": lambda x: librosa().effects.pitch_shift(x, sr=RATE, n_steps=1),
 }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from mirclr.audio.decode import decode
 from mirclr.audio.synth_catalogue import make_collection
+from mirclr.compiled import librosa
 from mirclr.config import validate
 from mirclr.datasets.collection import Collection
 from mirclr.evaluation.held_out_scores import score_held_out
@@ -65,13 +66,11 @@ def settings(row: dict[str, Any], steps: int, cache: Path) -> FinetuneConfig:
 
 def librosa_finds(kind: str, path: str) -> dict[str, np.ndarray] | None:
     """What anybody can have; nothing for notes, of which librosa finds one at a time."""
-    import librosa
-
     samples = decode(path, RATE)
     if kind == "onsets":
-        return {"time": librosa.onset.onset_detect(y=samples, sr=RATE, hop_length=HOP, units="time")}
+        return {"time": librosa().onset.onset_detect(y=samples, sr=RATE, hop_length=HOP, units="time")}
     if kind == "beats":
-        _, times = librosa.beat.beat_track(y=samples, sr=RATE, hop_length=HOP, units="time", trim=False)
+        _, times = librosa("librosa.beat").beat.beat_track(y=samples, sr=RATE, hop_length=HOP, units="time", trim=False)
         return {"time": times, "position": np.ones(len(times), int)}
     return None
 

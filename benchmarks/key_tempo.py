@@ -17,6 +17,7 @@ import numpy as np
 
 from mirclr.audio.decode import decode
 from mirclr.audio.synth_catalogue import make_collection
+from mirclr.compiled import librosa
 from mirclr.datasets.collection import Collection
 from mirclr.datasets.table import load_collection
 from mirclr.evaluation.held_out_scores import score_held_out
@@ -38,18 +39,14 @@ MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 def key_of_chroma(samples: np.ndarray) -> np.ndarray:
     """`(24,)` correlations of the mean chroma with the profile of each key."""
-    import librosa
-
-    chroma = librosa.feature.chroma_cqt(y=samples, sr=RATE).mean(axis=1)
+    chroma = librosa().feature.chroma_cqt(y=samples, sr=RATE).mean(axis=1)
     profiles = [np.roll(profile, tonic) for profile in (MAJOR, MINOR) for tonic in range(12)]
     return np.array([np.corrcoef(chroma, profile)[0, 1] for profile in profiles])
 
 
 def tempo_of_librosa(samples: np.ndarray) -> np.ndarray:
     """`(1,)` log2 of beats per minute."""
-    import librosa
-
-    return np.log2(librosa.feature.tempo(y=samples, sr=RATE)[:1])
+    return np.log2(librosa().feature.tempo(y=samples, sr=RATE)[:1])
 
 
 def handcrafted(kind: str, collection: Collection) -> Mapping[str, Measure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mirclr.compiled import librosa
 from mirclr.events.kinds import OUTPUTS, PITCHES
 
 GAP_S = 0.03
@@ -41,11 +42,9 @@ def beats(scores: np.ndarray, step: float) -> pd.DataFrame:
     Beats: Ellis's dynamic programming (J. New Music Research 36(1), 2007, as librosa has it) over the activation, at
     the tempo of its autocorrelation; no DBN. Bars: the metre of 3 or 4 and the phase whose downbeats stand out most.
     """
-    import librosa
-
     # librosa only ever uses the quotient of the two: an exact frame rate, whatever the hop.
     sr, hop = 1000.0 / step, 1000
-    _, frames = librosa.beat.beat_track(
+    _, frames = librosa("librosa.beat").beat.beat_track(
         onset_envelope=scores[:, 0].astype(np.float64), sr=sr, hop_length=hop, start_bpm=START_BPM, trim=False
     )
     frames = np.asarray(frames, int)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mirclr.compiled import librosa
 from mirclr.features.handcrafted import BLOCK_FRAMES, MfccStatistics, audible, centred_blocks
 
 CHROMA_WINDOW, CHROMA_HOP = 4096, 2048  # 256 ms at 16 kHz: parts semitones from A2 up; harmony moves slower than 8 Hz
@@ -103,10 +104,8 @@ class Descriptors:
 
         At concert pitch: a record that is a quarter-tone off lies between two classes.
         """
-        import librosa
-
-        filters = librosa.filters.chroma(sr=self.sample_rate, n_fft=CHROMA_WINDOW, tuning=0.0)
-        stft = functools.partial(librosa.stft, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP, center=False)
+        filters = librosa().filters.chroma(sr=self.sample_rate, n_fft=CHROMA_WINDOW, tuning=0.0)
+        stft = functools.partial(librosa().stft, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP, center=False)
         blocks = centred_blocks(samples, CHROMA_WINDOW, CHROMA_HOP, frames=BLOCK_FRAMES // 4)
         raw = np.concatenate([filters @ np.abs(stft(block)) for block in blocks], axis=1)
         loud = raw.sum(axis=0)
@@ -115,14 +114,12 @@ class Descriptors:
 
     def _onsets(self, samples: np.ndarray) -> np.ndarray:
         """`(T,)` samples to the `(N,)` mean rise in decibels of the mel bands, frame by frame, smoothed."""
-        import librosa
-
         mel = functools.partial(
-            librosa.feature.melspectrogram, sr=self.sample_rate, n_fft=FLUX_WINDOW, hop_length=FLUX_HOP,
+            librosa().feature.melspectrogram, sr=self.sample_rate, n_fft=FLUX_WINDOW, hop_length=FLUX_HOP,
             n_mels=FLUX_BANDS, center=False,
         )  # fmt: skip
         power = np.concatenate([mel(y=block) for block in centred_blocks(samples, FLUX_WINDOW, FLUX_HOP)], axis=1)
-        decibels = librosa.power_to_db(power, top_db=FLOOR_DB)
+        decibels = librosa().power_to_db(power, top_db=FLOOR_DB)
         rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
         return np.convolve(rise, SMOOTH, mode="same")
 

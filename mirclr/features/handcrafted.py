@@ -13,6 +13,8 @@ import hashlib
 
 import numpy as np
 
+from mirclr.compiled import librosa
+
 COEFFICIENTS = 20
 WINDOW = 2048  # samples; with HOP librosa's defaults: 128 ms and 32 ms at 16 kHz
 HOP = 512
@@ -49,16 +51,12 @@ class MfccStatistics:
 
     def _mfcc(self, samples: np.ndarray) -> np.ndarray:
         """`(T,)` samples to `(20, N)` MFCC, equal to `librosa.feature.mfcc` of the whole track."""
-        import librosa
-
-        decibels = librosa.power_to_db(self._mel_power(samples))  # floor 80 dB under the track's loudest band
-        return np.asarray(librosa.feature.mfcc(S=decibels, n_mfcc=COEFFICIENTS))
+        decibels = librosa().power_to_db(self._mel_power(samples))  # floor 80 dB under the track's loudest band
+        return np.asarray(librosa().feature.mfcc(S=decibels, n_mfcc=COEFFICIENTS))
 
     def _mel_power(self, samples: np.ndarray) -> np.ndarray:
         """`(T,)` samples to `(128, N)` mel power, centred frames, computed a block of frames at a time."""
-        import librosa
-
-        mel = functools.partial(librosa.feature.melspectrogram, sr=self.sample_rate, n_fft=WINDOW, hop_length=HOP)
+        mel = functools.partial(librosa().feature.melspectrogram, sr=self.sample_rate, n_fft=WINDOW, hop_length=HOP)
         return np.concatenate([mel(y=block, center=False) for block in centred_blocks(samples, WINDOW, HOP)], axis=1)
 
 
@@ -79,9 +77,7 @@ def centred_blocks(samples: np.ndarray, window: int, hop: int, frames: int = BLO
 
 def _statistics(cepstrum: np.ndarray) -> np.ndarray:
     """`(C, N)` coefficients over time to the `(6 C,)` means and deviations of value, slope and curvature."""
-    import librosa
-
-    slope = librosa.feature.delta(cepstrum, width=DELTA_FRAMES, order=1)
-    curvature = librosa.feature.delta(cepstrum, width=DELTA_FRAMES, order=2)
+    slope = librosa().feature.delta(cepstrum, width=DELTA_FRAMES, order=1)
+    curvature = librosa().feature.delta(cepstrum, width=DELTA_FRAMES, order=2)
     moving = np.concatenate([cepstrum, slope, curvature])
     return np.concatenate([moving.mean(axis=1), moving.std(axis=1)])

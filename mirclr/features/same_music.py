@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
+from mirclr.compiled import librosa
+
 RATE = 16_000  # Hz
 WINDOW, HOP, BANDS = 1024, 512, 21  # 32 ms a frame
 LOWEST, HIGHEST = 100.0, 6000.0  # Hz: what every codec and loudspeaker keeps
@@ -67,10 +69,8 @@ class Match:
 
 def hear(samples: np.ndarray) -> Heard:
     """`(T,)` float32 at `RATE` as it is compared; T >= 1. What is not a number counts as silence."""
-    import librosa
-
     sound = np.nan_to_num(np.pad(samples, (0, max(0, CHROMA_WINDOW - len(samples)))))
-    power = librosa.feature.melspectrogram(
+    power = librosa().feature.melspectrogram(
         y=sound, sr=RATE, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS, fmin=LOWEST, fmax=HIGHEST, center=False
     )
     return Heard(_movements(power).astype(np.float16), _chroma(sound))
@@ -111,8 +111,6 @@ def correlation(first: np.ndarray, second: np.ndarray, least_share: float = LEAS
 def recurrence(first: np.ndarray, second: np.ndarray) -> tuple[float, int, np.ndarray]:
     """Qmax of two chroma sequences `(12, N)` and `(12, M)` as a share of the shorter (or of 24 s), by how many
     semitones the second is higher, and the path `(P, 2)` of their frames; 0, 0 and none where one is too short."""
-    import librosa
-
     if min(first.shape[1], second.shape[1]) < 2 * STACKED:
         return 0.0, 0, np.zeros((0, 2), int)
     best = 0.0, 0, np.zeros((0, 2), int)
@@ -120,7 +118,7 @@ def recurrence(first: np.ndarray, second: np.ndarray) -> tuple[float, int, np.nd
     shorter = min(int(sequence.any(axis=1).sum()) for sequence in (states, _states(second)))
     for turn in _transpositions(first, second):
         alike = _recurrent(states, _states(np.roll(second, turn, axis=0)))
-        values, path = librosa.sequence.rqa(alike, gap_onset=GAP_ONSET, gap_extend=GAP_EXTEND)
+        values, path = librosa().sequence.rqa(alike, gap_onset=GAP_ONSET, gap_extend=GAP_EXTEND)
         share = float(values.max()) / max(LEAST_STATES, shorter)
         if share > best[0]:
             best = min(1.0, share), (5 - turn) % 12 - 5, path
@@ -141,13 +139,11 @@ def _movements(power: np.ndarray) -> np.ndarray:
 
 def _chroma(samples: np.ndarray) -> np.ndarray:
     """`(T,)` samples to `(12, M)`: log-compressed magnitudes by pitch class, tuned to the sound itself."""
-    import librosa
-
-    magnitude = np.abs(librosa.stft(samples, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP))
+    magnitude = np.abs(librosa().stft(samples, n_fft=CHROMA_WINDOW, hop_length=CHROMA_HOP))
     magnitude /= max(float(magnitude.max()), 1e-9)
     loud = magnitude.sum(axis=0)
     magnitude[:, loud <= AUDIBLE * loud.max()] = 0
-    filters = librosa.filters.chroma(sr=RATE, n_fft=CHROMA_WINDOW, tuning=_tuning(magnitude[:, ::2]))
+    filters = librosa().filters.chroma(sr=RATE, n_fft=CHROMA_WINDOW, tuning=_tuning(magnitude[:, ::2]))
     classes = filters @ np.log1p(100 * magnitude)
     count = classes.shape[1] // CHROMA_FRAMES
     return np.asarray(classes[:, : count * CHROMA_FRAMES].reshape(12, count, CHROMA_FRAMES).mean(axis=2), np.float32)
@@ -158,13 +154,11 @@ def _tuning(magnitude: np.ndarray) -> float:
 
     `librosa.estimate_tuning`, which warns of noise.
     """
-    import librosa
-
-    pitches, heights = librosa.piptrack(S=magnitude, sr=RATE, n_fft=CHROMA_WINDOW)
+    pitches, heights = librosa().piptrack(S=magnitude, sr=RATE, n_fft=CHROMA_WINDOW)
     pitched = pitches > 0
     if not pitched.any():
         return 0.0
-    return float(librosa.pitch_tuning(pitches[pitched & (heights >= np.median(heights[pitched]))]))
+    return float(librosa().pitch_tuning(pitches[pitched & (heights >= np.median(heights[pitched]))]))
 
 
 def _transpositions(first: np.ndarray, second: np.ndarray) -> list[int]:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import librosa
 import mir_eval
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ import pytest
 from mirclr.audio.synth import PARTS, STYLES, Rendered, Song, render
 from mirclr.audio.synth_score import compose
 from mirclr.audio.synth_theory import KEYS, PITCHES, SCALES
+from mirclr.compiled import librosa
 
 RATE = 22_050
 SONG = Song("rock", "The Test Tubes", 120.0, "A minor", 7, 16.0)
@@ -186,7 +186,7 @@ def test_another_tempo_is_the_same_music_faster() -> None:
 
 
 def timbre(samples: np.ndarray) -> np.ndarray:
-    mfcc = librosa.feature.mfcc(y=samples, sr=RATE, n_mfcc=20, hop_length=1024)[1:]
+    mfcc = librosa().feature.mfcc(y=samples, sr=RATE, n_mfcc=20, hop_length=1024)[1:]
     return np.concatenate([mfcc.mean(1), mfcc.std(1)])
 
 
@@ -221,7 +221,7 @@ def test_a_track_has_a_form_that_two_crops_can_tell(style: str) -> None:
         if section.end - section.start > 4:
             first = round((section.start + 0.2) * RATE)
             crops[section.name] = truth.samples[first : first + 3 * RATE]
-    energy = {name: librosa.feature.melspectrogram(y=crop, sr=RATE).mean(1) for name, crop in crops.items()}
+    energy = {name: librosa().feature.melspectrogram(y=crop, sr=RATE).mean(1) for name, crop in crops.items()}
     assert np.abs(10 * np.log10(energy["verse"] / energy["chorus"])).mean() > 1.5  # dB
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import librosa
 import numpy as np
 import pytest
 
+from mirclr.compiled import librosa
 from mirclr.features.handcrafted import BLOCK_FRAMES, HOP, MfccStatistics
 from mirclr.seeds import generator
 
@@ -21,8 +21,8 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("samples", [RATE, 3 * RATE + 77, BLOCK_FRAMES * HOP, BLOCK_FRAMES * HOP + 1500])
 def test_blocks_equal_librosa_on_the_whole_track(samples: int) -> None:
     sound = noise(samples)
-    mfcc = librosa.feature.mfcc(y=sound, sr=RATE, n_mfcc=20)
-    parts = [mfcc, librosa.feature.delta(mfcc), librosa.feature.delta(mfcc, order=2)]
+    mfcc = librosa().feature.mfcc(y=sound, sr=RATE, n_mfcc=20)
+    parts = [mfcc, librosa().feature.delta(mfcc), librosa().feature.delta(mfcc, order=2)]
     expected = np.concatenate([p.mean(axis=1) for p in parts] + [p.std(axis=1) for p in parts])
     vectors, starts = MfccStatistics(RATE).segments(sound)
     np.testing.assert_allclose(vectors[0], expected, rtol=1e-4, atol=1e-4)

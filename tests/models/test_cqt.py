@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 import torch
 
 from mirclr.audio.decode import decode
+from mirclr.compiled import librosa
 from mirclr.models.frontend_cqt import C1, ConstantQ, VariableQ
 
 RATE = 16_000
@@ -60,7 +60,7 @@ def test_it_is_the_definition(gamma: float | None) -> None:
 
 def librosa_power(samples: np.ndarray, hop: int, gamma: float | None, **options: float) -> np.ndarray:
     given = {"sr": RATE, "hop_length": hop, "fmin": C1, "n_bins": 84, "bins_per_octave": 12, "sparsity": 0} | options
-    return np.abs(librosa.vqt(samples.astype(np.float64), gamma=gamma, **given)) ** 2
+    return np.abs(librosa().vqt(samples.astype(np.float64), gamma=gamma, **given)) ** 2
 
 
 def off_the_edges(frames: np.ndarray, hop: int) -> np.ndarray:

@@ -20,12 +20,13 @@ FLOORS = {
     4: ("datasets", "features"),
     3: ("models", "losses", "augment", "events"),
     2: ("audio",),
-    1: ("config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
+    1: ("compiled", "config", "units", "seeds", "errors", "reports", "files", "tables", "memory"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FACES = {
     **dict.fromkeys(("click", "rich", "tqdm"), "cli"),
     **dict.fromkeys(("matplotlib", "plotly", "jinja2"), "plots"),
+    "librosa": "compiled",
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "server"),
 }
 # What floor 3 must not know: files, progress, configuration objects (`nearest`, a function on words, is no object).

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,11 +124,19 @@ class Result:
 
 
 def ablate(
-    rows: Sequence[Row], exam: Exam, folder: Path, *, seeds: int, minutes: float, processes: int
+    rows: Sequence[Row],
+    exam: Exam,
+    folder: Path,
+    *,
+    seeds: int,
+    minutes: float,
+    processes: int,
+    look: Callable[[list[Result]], object] = lambda so_far: None,
 ) -> Work[list[Result]]:
     """Results of all `rows` and of the reference rows for `seeds` seeds, those found in `folder` not made again.
 
-    The first seed of every row comes first, so that an early look shows all rows. A row whose training fails (a
+    The first seed of every row comes first, so that an early look shows all rows: `look` is called with the results so
+    far before the first job and whenever one is done. A row whose training fails (a
     collapse, a loss that is no number) has a result that says so. Raises DatasetError as `Exam.check`, and when a file
     of the collection cannot be read.
     """
@@ -139,6 +147,7 @@ def ablate(
         (folder / name).mkdir(parents=True, exist_ok=True)
     todo = [job for job in jobs if not job.result.exists()]
     tracks = yield from _prepared(exam, todo)
+    look(_so_far(jobs))
     yield Progress("ablation", len(jobs) - len(todo), len(jobs), "starting")
     work = in_processes(functools.partial(do, exam, tracks), todo, processes, PATIENCE_S)
     for done, (job, answer) in enumerate(work, len(jobs) - len(todo) + 1):
@@ -146,8 +155,13 @@ def ablate(
             raise TrainingError(
                 f"{job.row.name}, seed {job.seed}: {answer.why if isinstance(answer, Lost) else answer}"
             )
+        look(_so_far(jobs))
         yield Progress("ablation", done, len(jobs), f"{job.row.name}, seed {job.seed}")
-    return [read_result(job) for job in jobs]
+    return _so_far(jobs)
+
+
+def _so_far(jobs: Sequence[Job]) -> list[Result]:
+    return [read_result(job) for job in jobs if job.result.exists()]
 
 
 def _prepared(exam: Exam, jobs: Sequence[Job]) -> Work[pd.DataFrame]:

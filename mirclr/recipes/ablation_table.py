@@ -40,30 +40,29 @@ def per_seed(results: Iterable[Result]) -> pd.DataFrame:
 
 
 def table(results: Sequence[Result]) -> list[dict[str, str]]:
-    """A record a row, ready to print: group, row, steps, every measure as `mean (difference; low to high)`, shifts."""
-    rows: dict[tuple[str, str], list[Result]] = {}
+    """A record a row, ready to print: group, row, steps, every measure as `mean (difference; low to high)`, shifts.
+
+    The difference is to the default with the same seeds: rows of an unfinished ablation, and those of which a seed
+    failed, have fewer than the default.
+    """
+    rows: dict[tuple[str, str], dict[int, Result]] = {}
     for result in results:
-        rows.setdefault((result.group, result.name), []).append(result)
-    means = {key: _mean(members) for key, members in rows.items()}
-    base = means.get(("", BASE))
-    shown = columns_of(base) if base is not None else []
-    return [_record(*key, members, means[key], base, shown) for key, members in rows.items()]
-
-
-def _mean(members: Sequence[Result]) -> Judged | None:
-    """Over the seeds that trained; None where none did."""
-    judged = {str(r.seed): r.judged for r in members if r.judged is not None}
-    return mean_of(judged) if judged else None
+        rows.setdefault((result.group, result.name), {})[result.seed] = result
+    base = {seed: r.judged for seed, r in rows.get(("", BASE), {}).items() if r.judged is not None}
+    shown = columns_of(next(iter(base.values()))) if base else []
+    return [_record(*key, list(members.values()), base, shown) for key, members in rows.items()]
 
 
 def _record(
-    group: str, name: str, members: Sequence[Result], mean: Judged | None, base: Judged | None, shown: Sequence[str]
+    group: str, name: str, members: Sequence[Result], base: Mapping[int, Judged], shown: Sequence[str]
 ) -> dict[str, str]:
     trained = [r for r in members if r.judged is not None]
-    steps = sorted({r.steps for r in trained})
-    out = {"group": group, "row": name, "seeds": str(len(trained)), "steps": _range(steps)}
-    for key in shown:
-        out[_title(key)] = "" if mean is None or base is None else _cell(mean, base, key, name == BASE)
+    judged = {r.seed: r.judged for r in members if r.judged is not None and r.seed in base}
+    out = {"group": group, "row": name, "seeds": str(len(trained)), "steps": _range(sorted({r.steps for r in trained}))}
+    out |= dict.fromkeys(map(_title, shown), "")
+    if judged:
+        mean, beside = (mean_of({str(seed): row[seed] for seed in judged}) for row in (judged, base))
+        out |= {_title(key): _cell(mean, beside, key, name == BASE) for key in shown}
     for attribute in dict.fromkeys(a for r in trained for a in r.moved or {}):
         out[f"moved by {attribute}"] = f"{np.mean([(r.moved or {})[attribute] for r in trained]):.2f}"
     failures = [f"seed {r.seed}: {r.failed}" for r in members if r.failed]

@@ -5,6 +5,7 @@ An argument is an option of the step, its default the option's default; see mirc
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -158,7 +159,8 @@ def ablation(
     planned = rows_of(rows, config)
     for row in planned:
         buildable(row.config)
-    results = yield from ablate(planned, exam, output, seeds=seeds, minutes=minutes, processes=processes)
+    look = functools.partial(write_tables, folder=output)
+    results = yield from ablate(planned, exam, output, seeds=seeds, minutes=minutes, processes=processes, look=look)
     made = {name: str(output / name) for name in ("ablation.md", "ablation.csv")}
     return Outcome(made, tuple(write_tables(results, output)))
 

@@ -86,7 +86,11 @@ def base_config(root: Path) -> PretrainConfig:
 def run(root: Path, out: Path, rows: Groups, seeds: int = 1) -> list[Result]:
     planned = rows_of(rows, base_config(root))
     exam = Exam(load_collection(str(root / "labels.csv")), sensitive=6)
-    return finish(ablate(planned, exam, out, seeds=seeds, minutes=0.01, processes=1))
+    looks: list[int] = []
+    look = lambda so_far: looks.append(len(so_far))  # noqa: E731
+    results = finish(ablate(planned, exam, out, seeds=seeds, minutes=0.01, processes=1, look=look))
+    assert looks == list(range(looks[0], len(results) + 1)), "a look before the first job and after each"
+    return results
 
 
 def test_results_are_kept_and_a_row_added_later_is_made_alone(tones: Path, tmp_path: Path) -> None:
@@ -142,18 +146,20 @@ def test_the_table_gives_means_over_seeds_and_the_paired_difference_to_the_defau
         *(made("", "default", seed, 0.5 + 0.02 * seed) for seed in range(2)),
         *(made("loss", "better", seed, 0.6 + 0.04 * seed) for seed in range(2)),
         made("loss", "lost", 0, 0.0, failed="it collapsed"),
+        made("loss", "one seed yet", 1, 0.5),
     ]
-    default, better, lost = table(results)
+    default, better, lost, young = table(results)
     assert default["accuracy"].startswith("51.0 (")
     assert better["accuracy"].startswith("62.0 (+11.0; ")
     low, high = (float(end) for end in better["accuracy"].rstrip(")").split("; ")[1].split(" to "))
     assert 8 < low < 11 < high < 14, "paired: the draws of artists cancel, those of seeds do not"
     assert (better["moved by tempo"], better["seeds"], lost["seeds"]) == ("0.62", "2", "0")
-    assert lost["failed"] == "seed 0: it collapsed"
+    assert (lost["failed"], lost["accuracy"]) == ("seed 0: it collapsed", "")
+    assert young["accuracy"] == "50.0 (-2.0; -2.0 to -2.0)", "beside the default with that seed, not with all"
     lines = per_seed(results)
     assert lines["linear.accuracy"].tolist()[:4] == pytest.approx([0.5, 0.52, 0.6, 0.64])
-    assert lines["failed"].tolist()[-1] == "it collapsed"
-    assert write_tables(results, tmp_path) == [default, better, lost]
+    assert lines["failed"].tolist()[-2] == "it collapsed"
+    assert write_tables(results, tmp_path) == [default, better, lost, young]
     assert "| better |" in (tmp_path / "ablation.md").read_text()
     assert markdown([default]).splitlines()[0].startswith("| row | seeds | steps | accuracy |")
 

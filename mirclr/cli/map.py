@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from mirclr.library.search import Catalogue
 
 method_option = click.option(
-    "--method", "wanted", multiple=True, help="PCA, t-SNE or UMAP; repeatable. Default: all, for many tracks PCA."
+    "--method",
+    "wanted",
+    multiple=True,
+    help="PCA, t-SNE or UMAP; repeatable, the page opens on the first. Default: all, for many tracks PCA.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="For t-SNE, UMAP and the clusters."

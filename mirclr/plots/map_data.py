@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mirclr.errors import UsageError
-from mirclr.evaluation.projection import FEWEST, MOST, PCA, chosen_methods, place
+from mirclr.evaluation.projection import FEWEST, MOST, PCA, chosen_methods, methods, place
 from mirclr.library.hubness import corrected
 from mirclr.library.search import DIGITS, Catalogue, best
 from mirclr.plots.map_fields import Field, clusters, in_order, table_fields
@@ -72,9 +72,14 @@ class Map:
 
 
 def methods_for(count: int, wanted: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The methods called `wanted`, else those that take no long time for `count` tracks, and what to say of it."""
-    if wanted or count <= MOST:
+    """The methods called `wanted`, else those that take no long time for `count` tracks, and what to say of it.
+
+    The page opens on the first: of its own choice the finest for neighbourhoods.
+    """
+    if wanted:
         return chosen_methods(wanted), []
+    if count <= MOST:
+        return methods()[::-1], []
     said = f"{count} tracks are placed by {PCA} alone; t-SNE of so many takes minutes: ask for it with --method t-SNE"
     return (PCA,), [said]
 
@@ -89,18 +94,18 @@ def lay_out(
     unit = catalogue.unit
     if len(unit) < FEWEST:
         raise UsageError(f"{name}: {len(unit)} track(s); a map needs at least {FEWEST}")
-    methods, notes = methods_for(len(unit), wanted)
+    chosen, notes = methods_for(len(unit), wanted)
     layouts: dict[str, np.ndarray] = {}
-    for done, method in enumerate(methods):
-        yield Progress("placing", done, len(methods), method)
+    for done, method in enumerate(chosen):
+        yield Progress("placing", done, len(chosen), method)
         layouts[method] = _on_grid(place(unit, method, seed))
-    yield Progress("placing", len(methods), len(methods))
+    yield Progress("placing", len(chosen), len(chosen))
     near, likeness = yield from _neighbours(catalogue)
     own = [each for each in table_fields(catalogue.tracks) if each.name not in {one.name for one in given}]
     genres = next((each.values for each in (*given, *own) if each.name == "genre"), (None,) * len(unit))
     fields = (*given, *in_order([*own, clusters(unit, genres, seed)]))
     tracks = tuple(_identities(catalogue))
-    if set(methods) != {PCA}:
+    if set(chosen) != {PCA}:
         notes.append("Near means alike; far apart, the size of groups and gaps say nothing in t-SNE and UMAP.")
     return Map(printable(name), tracks, layouts, near, likeness, fields, notes=tuple(notes))
 

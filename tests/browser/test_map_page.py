@@ -241,6 +241,33 @@ def test_zoom_and_pan_keep_what_is_under_the_pointer(seen: Seen) -> None:
     assert seen.spot(2) == pytest.approx(spot, abs=0.01)
 
 
+def right_of_the_legend(seen: Seen) -> bool:
+    edge = seen.page.evaluate("document.getElementById('legend').getBoundingClientRect().right")
+    return all(seen.spot(row)[0] > edge for row in range(len(SONGS)))
+
+
+def test_an_open_legend_covers_no_point_and_a_closed_one_takes_no_place(chrome: Browser, place: Path) -> None:
+    seen = opened(chrome, place / "map.html")
+    beside = seen.spot(2)
+    assert right_of_the_legend(seen)
+    seen.page.click("#legend summary")
+    seen.page.wait_for_function(f"Math.abs(mirclrMap.at(2)[0] - {beside[0]}) > 20")
+    assert seen.spot(2)[0] < beside[0]
+    seen.page.click("#legend summary")
+    seen.page.wait_for_function("document.getElementById('legend').open")
+    seen.page.wait_for_timeout(100)
+    assert seen.spot(2) == pytest.approx(beside, abs=0.01)
+
+
+def test_it_opens_on_the_layout_that_was_named_first(chrome: Browser, place: Path) -> None:
+    page = place / "two.html"
+    words = ["map", "-o", str(page), "--store", str(place / "library.db"), "--method", "t-SNE", "--method", "PCA"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    seen = opened(chrome, page)
+    assert seen.page.evaluate("mirclrMap.state.layout.name") == "t-SNE"
+    assert seen.page.locator("#layout option:checked").inner_text() == "t-SNE"
+
+
 def pixel(seen: Seen, row: int) -> tuple[int, int, int]:
     """The colour in the middle of a point."""
     import io

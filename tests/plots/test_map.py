@@ -82,6 +82,12 @@ def test_many_tracks_are_placed_by_pca_alone_and_it_is_said() -> None:
     assert methods_for(MOST + 1, ["t-sne"]) == (("t-SNE",), [])
 
 
+def test_the_layout_named_first_comes_first_and_of_our_own_choice_pca_comes_last(catalogue: Catalogue) -> None:
+    assert list(finish(lay_out(catalogue, "x", ["t-SNE", "PCA"])).layouts) == ["t-SNE", "PCA"]
+    assert list(finish(lay_out(catalogue, "x", ["PCA", "t-SNE"])).layouts) == ["PCA", "t-SNE"]
+    assert list(finish(lay_out(catalogue, "x")).layouts)[-2:] == ["t-SNE", "PCA"]
+
+
 def test_too_few_tracks_are_refused(tmp_path: Path) -> None:
     few = catalogue_of(tmp_path, [track_row(f"/{k}.wav") for k in range(3)], np.eye(3, 8))
     with pytest.raises(UsageError, match="at least 5"):

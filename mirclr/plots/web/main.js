@@ -136,7 +136,8 @@ function resize() {
     canvas.width = Math.round(width * pixelRatio());
     canvas.height = Math.round(height * pixelRatio());
   }
-  resizeView(width, height);
+  const { open, offsetLeft, offsetWidth } = $("legend");
+  resizeView(width, height, open && offsetWidth < 0.4 * width ? offsetLeft + offsetWidth : 0);
   if (points) drawNow();
 }
 
@@ -172,7 +173,8 @@ function listen() {
     placeAt(state.xy);
     recolour();
   });
-  new ResizeObserver(resize).observe($("stage"));
+  const sizes = new ResizeObserver(resize);
+  for (const name of ["stage", "legend"]) sizes.observe($(name));
 }
 
 function begin(plain) {
@@ -183,9 +185,7 @@ function begin(plain) {
   points = pointsByGl($("points")) ?? pointsBy2d($("points"));
   listen();
   state.list = music.playlist;
-  const last = music.layouts.length - 1; // the finest for neighbourhoods; PCA comes first
-  $("layout").value = String(last);
-  state.layout = music.layouts[last];
+  state.layout = music.layouts[0];
   state.xy = state.layout.xy;
   measure(state.xy);
   points.places(state.xy);

@@ -1,9 +1,10 @@
-// From the plane (-1..1, up is positive) to pixels of the page, and back.
-const view = { width: 1, height: 1, x: 0, y: 0, scale: 1, fitted: 1, wide: 2, high: 2 };
+// From the plane (-1..1, up is positive) to pixels of the page, and back. `left`: pixels there that the legend takes.
+const view = { width: 1, height: 1, left: 0, x: 0, y: 0, scale: 1, fitted: 1, wide: 2, high: 2 };
 const CLOSEST = 400;
 const MARGIN = 28;
 
-const fitting = () => Math.max(20, Math.min((view.width - 2 * MARGIN) / view.wide, (view.height - 2 * MARGIN) / view.high));
+const fitting = () =>
+  Math.max(20, Math.min((view.width - view.left - 2 * MARGIN) / view.wide, (view.height - 2 * MARGIN) / view.high));
 
 // How wide and high the points lie around the middle.
 function measure(xy) {
@@ -16,14 +17,15 @@ function measure(xy) {
 
 function fitView() {
   view.fitted = fitting();
-  Object.assign(view, { x: 0, y: 0, scale: view.fitted });
+  Object.assign(view, { x: -view.left / 2 / view.fitted, y: 0, scale: view.fitted });
 }
 
-function resizeView(width, height) {
-  const zoom = view.scale / view.fitted;
-  Object.assign(view, { width, height });
+function resizeView(width, height, left) {
+  const [zoom, home] = [view.scale / view.fitted, view.left / 2 / view.fitted];
+  Object.assign(view, { width, height, left });
   view.fitted = fitting();
   view.scale = view.fitted * zoom;
+  if (zoom === 1) view.x += home - left / 2 / view.fitted; // who has zoomed in keeps the middle of what is seen
 }
 
 const screenX = (x) => view.width / 2 + (x - view.x) * view.scale;

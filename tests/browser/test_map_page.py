@@ -25,8 +25,15 @@ BLUE, AMBER = (0, 114, 178), (230, 159, 0)
 def seen(chrome: Browser, place: Path) -> Seen:
     """The page with its legend closed, so that every point is free."""
     seen = opened(chrome, place / "map.html")
-    seen.page.click("#legend summary")
+    close_legend(seen)
     return seen
+
+
+def close_legend(seen: Seen) -> None:
+    """And wait until the points have taken its place: a click on where one was would miss it."""
+    before = seen.spot(2)
+    seen.page.click("#legend summary")
+    seen.page.wait_for_function("x => Math.abs(mirclrMap.at(2)[0] - x) > 20", arg=before[0])
 
 
 def neighbours(place: Path, row: int) -> list[int]:
@@ -250,12 +257,10 @@ def test_an_open_legend_covers_no_point_and_a_closed_one_takes_no_place(chrome: 
     seen = opened(chrome, place / "map.html")
     beside = seen.spot(2)
     assert right_of_the_legend(seen)
-    seen.page.click("#legend summary")
-    seen.page.wait_for_function(f"Math.abs(mirclrMap.at(2)[0] - {beside[0]}) > 20")
+    close_legend(seen)
     assert seen.spot(2)[0] < beside[0]
     seen.page.click("#legend summary")
-    seen.page.wait_for_function("document.getElementById('legend').open")
-    seen.page.wait_for_timeout(100)
+    seen.page.wait_for_function("x => Math.abs(mirclrMap.at(2)[0] - x) < 0.01", arg=beside[0])
     assert seen.spot(2) == pytest.approx(beside, abs=0.01)
 
 
